@@ -1,0 +1,59 @@
+.DEFAULT_GOAL := help
+.PHONY: help run up down status check test unit bench lock schemas clean
+
+MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
+PYTHON := .venv/bin/python
+
+##@ Try it
+run: install ## The video example end to end; the stack stays up
+	@$(PYTHON) -m filemill_local run
+
+up: install ## Start the embedded stack; returns when all is ready
+	@$(PYTHON) -m filemill_local up
+
+down: ## Stop the embedded stack
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local down; else echo "Nothing is installed, so nothing runs."; fi
+
+status: ## What runs, where, and how it is
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local status; else echo "Nothing is installed yet: make up"; exit 1; fi
+
+##@ Every day
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: .venv/installed ## Lint, types and import contracts; what CI runs first
+	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
+
+unit: .venv/installed ## The tests that need no server
+	.venv/bin/pytest libs services deploy
+
+test: install check ## Everything, on real servers of its own
+	.venv/bin/pytest
+
+bench: install ## Steps a second and what a step costs
+	$(PYTHON) -m benchmarks
+
+##@ Now and then
+lock: .venv/installed ## Resolve the requirements anew, with hashes
+	requirements/lock
+
+schemas: .venv/installed ## Write the JSON Schemas and docs of all events
+	$(PYTHON) -m filemill_common.events.schemas
+
+clean: down ## Remove what was installed and made here
+	rm -rf .venv .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+##@ Set up (the others call these)
+install: packages .venv/installed ## Distribution packages and Python packages
+
+packages:
+	@deploy/local/install-packages
+
+.venv/installed: requirements/dev.txt requirements/uv.txt $(MEMBERS:%=%/pyproject.toml) | packages
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	.venv/bin/uv pip sync --quiet --require-hashes requirements/dev.txt
+	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@touch $@

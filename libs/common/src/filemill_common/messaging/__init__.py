@@ -1,0 +1,1 @@
+"""The bus: the only module that speaks to RabbitMQ."""

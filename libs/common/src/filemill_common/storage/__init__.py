@@ -1,0 +1,1 @@
+"""Files by URI: immutable objects under one root."""

@@ -1,0 +1,1 @@
+"""The store client: the way to MongoDB, and what the collections look like."""

@@ -1,0 +1,1 @@
+"""The HTTP door: validates, publishes, answers reads, streams progress, takes files."""

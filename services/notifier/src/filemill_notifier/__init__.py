@@ -1,0 +1,1 @@
+"""Tells whoever asked, by email, webhook or callback, until they have it."""

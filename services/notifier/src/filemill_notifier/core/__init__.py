@@ -1,0 +1,1 @@
+"""Decisions: pure functions that need no clock, no network and no luck."""

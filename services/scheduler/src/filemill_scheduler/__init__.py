@@ -1,0 +1,1 @@
+"""The only writer of task and workflow state: folds events, commits, owes."""

@@ -1,0 +1,1 @@
+"""The stateless hands: takes a ready task, processes it, reports."""
