@@ -1,1 +1,147 @@
-"""The events, which are the contract between the services and with other systems."""
+"""The events, which are the contract between the services and with other systems.
+
+An event says what happened; its docstring says who sends it and who listens. Every type is
+registered in ``EVENTS``; its JSON Schema is committed beside it.
+"""
+
+from typing import Final
+
+from filemill_common.events.attempts import (
+    AttemptEvent,
+    AttemptFailed,
+    AttemptProgressed,
+    AttemptReleased,
+    AttemptRevoked,
+    AttemptStarted,
+    AttemptSucceeded,
+    Check,
+    Saw,
+)
+from filemill_common.events.base import ENVELOPE, Command, Event, Moment, Value
+from filemill_common.events.other import DeliveryCommand, EventRejected
+from filemill_common.events.tasks import (
+    TaskCancelled,
+    TaskCommand,
+    TaskCompleted,
+    TaskCreated,
+    TaskEvent,
+    TaskFailed,
+    TaskProgressed,
+    TaskQueued,
+    TaskReady,
+    TaskRetrying,
+    TaskSkipped,
+    TaskStarted,
+)
+from filemill_common.events.values import (
+    Counts,
+    Failure,
+    JsonObject,
+    Notify,
+    StoredFile,
+    TaskSpec,
+    TaskStatus,
+    TaskView,
+    WorkflowStatus,
+    WorkflowView,
+)
+from filemill_common.events.workflows import (
+    WorkflowCancelled,
+    WorkflowCommand,
+    WorkflowCompleted,
+    WorkflowCreated,
+    WorkflowEvent,
+    WorkflowFailed,
+    WorkflowPaused,
+    WorkflowResumed,
+    WorkflowStarted,
+    WorkflowWaiting,
+)
+
+EVENTS: Final[dict[str, type[Event]]] = {
+    event.type: event
+    for event in (
+        TaskCreated,
+        WorkflowCreated,
+        TaskCommand,
+        WorkflowCommand,
+        TaskReady,
+        AttemptStarted,
+        AttemptProgressed,
+        AttemptSucceeded,
+        AttemptFailed,
+        AttemptReleased,
+        AttemptRevoked,
+        Check,
+        TaskCompleted,
+        TaskFailed,
+        TaskCancelled,
+        TaskQueued,
+        TaskStarted,
+        TaskProgressed,
+        TaskRetrying,
+        TaskSkipped,
+        WorkflowCompleted,
+        WorkflowFailed,
+        WorkflowCancelled,
+        WorkflowStarted,
+        WorkflowWaiting,
+        WorkflowPaused,
+        WorkflowResumed,
+        DeliveryCommand,
+        EventRejected,
+    )
+}
+"""CloudEvents type to class."""
+
+__all__ = [
+    "ENVELOPE",
+    "EVENTS",
+    "AttemptEvent",
+    "AttemptFailed",
+    "AttemptProgressed",
+    "AttemptReleased",
+    "AttemptRevoked",
+    "AttemptStarted",
+    "AttemptSucceeded",
+    "Check",
+    "Command",
+    "Counts",
+    "DeliveryCommand",
+    "Event",
+    "EventRejected",
+    "Failure",
+    "JsonObject",
+    "Moment",
+    "Notify",
+    "Saw",
+    "StoredFile",
+    "TaskCancelled",
+    "TaskCommand",
+    "TaskCompleted",
+    "TaskCreated",
+    "TaskEvent",
+    "TaskFailed",
+    "TaskProgressed",
+    "TaskQueued",
+    "TaskReady",
+    "TaskRetrying",
+    "TaskSkipped",
+    "TaskSpec",
+    "TaskStarted",
+    "TaskStatus",
+    "TaskView",
+    "Value",
+    "WorkflowCancelled",
+    "WorkflowCommand",
+    "WorkflowCompleted",
+    "WorkflowCreated",
+    "WorkflowEvent",
+    "WorkflowFailed",
+    "WorkflowPaused",
+    "WorkflowResumed",
+    "WorkflowStarted",
+    "WorkflowStatus",
+    "WorkflowView",
+    "WorkflowWaiting",
+]
