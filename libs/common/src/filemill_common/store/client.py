@@ -1,0 +1,191 @@
+"""One MongoDB database, its clock, its transactions; a library's errors become ours here."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo import ReadPreference
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from filemill_common.errors import FilemillError
+
+Document = dict[str, Any]
+Session = AsyncIOMotorClientSession
+Collection = AsyncIOMotorCollection[Document]
+Result = TypeVar("Result")
+
+_DUPLICATE_KEY: Final = 11000
+_TRANSIENT: Final = "TransientTransactionError"
+_UNKNOWN_COMMIT: Final = "UnknownTransactionCommitResult"
+_SELECTION: Final = 5_000
+"""Milliseconds to wait for a primary: longer than an election on a healthy set, shorter than a request."""
+
+
+class StoreUnavailableError(FilemillError):
+    """MongoDB cannot be reached or has no primary; what was asked may be asked again."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class ConflictError(FilemillError):
+    """Somebody else stored first: load anew and decide again."""
+
+    code = "conflict"
+    retryable = True
+
+
+class StoreRefusedError(FilemillError):
+    """MongoDB refuses what was asked, and would again."""
+
+    code = "store_refused"
+    retryable = False
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the driver's errors as ours: away, conflict, or refused.
+
+    Raises:
+        StoreUnavailableError: No connection, no primary, or a time-out.
+        ConflictError: A duplicate key, or anything that the server calls a transient transaction error.
+        StoreRefusedError: Everything else.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        raise _ours(error) from error
+
+
+def _ours(error: PyMongoError) -> FilemillError:
+    if isinstance(error, (ConnectionFailure, ExecutionTimeout)):
+        return StoreUnavailableError(f"MongoDB is not available: {error}")
+    if isinstance(error, DuplicateKeyError) or error.has_error_label(_TRANSIENT):
+        return ConflictError(f"another writer was first: {error}")
+    if isinstance(error, BulkWriteError):
+        codes = {failure.get("code") for failure in error.details.get("writeErrors", [])}
+        if codes <= {_DUPLICATE_KEY, 112} and codes:
+            return ConflictError(f"another writer was first: {error}")
+    if isinstance(error, InvalidOperation) or error.timeout:
+        return StoreUnavailableError(f"MongoDB is not available: {error}")
+    if isinstance(error, OperationFailure) and error.has_error_label("RetryableWriteError"):
+        return StoreUnavailableError(f"MongoDB is not available: {error}")
+    return StoreRefusedError(f"MongoDB refuses: {error}")
+
+
+class Store:
+    """A client of one database; safe to share, to be closed at the end.
+
+    Writes are acknowledged by a majority and journaled; reads see what a majority has.
+
+    Args:
+        url: ``mongodb://…/<database>``; without a database name it is ``filemill``.
+        app_name: Shown in the server's log and current operations.
+    """
+
+    def __init__(self, url: str, *, app_name: str) -> None:
+        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            url,
+            appname=app_name,
+            tz_aware=True,
+            serverSelectionTimeoutMS=_SELECTION,
+            uuidRepresentation="standard",
+        )
+        # No explicit ``j``: it would wait for the journal's 100 ms timer instead of flushing at once;
+        # a majority write on a replica set is journaled by default.
+        self._database: AsyncIOMotorDatabase[Document] = self._client.get_default_database(
+            "filemill",
+            write_concern=WriteConcern("majority"),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+    def collection(self, name: str) -> Collection:
+        """Give a collection by its name."""
+        return self._database[name]
+
+    async def now(self) -> datetime:
+        """Tell the store's time, which is the one that decides.
+
+        Raises:
+            StoreUnavailableError: It cannot be reached.
+        """
+        with translated():
+            answer = await self._client.admin.command("hello")
+        moment: datetime = answer["localTime"]
+        return moment.astimezone(UTC)
+
+    async def ready(self) -> None:
+        """Return once a primary answers; waits for ever, since a service that cannot is not ready."""
+        while True:
+            try:
+                await self.now()
+            except StoreUnavailableError:
+                await asyncio.sleep(0.2)  # the driver itself has waited already
+            else:
+                return
+
+    async def in_transaction(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Do ``work`` so that all that it writes is kept, or nothing.
+
+        It reads a snapshot of the primary. A commit whose outcome is unknown is repeated, which is safe.
+        Nothing else is repeated here: on a conflict the caller loads anew.
+
+        Raises:
+            ConflictError: Another writer was first.
+            StoreUnavailableError: It cannot be reached; whether it was kept is then unknown.
+        """
+        with translated():
+            async with self._session() as session:
+                session.start_transaction(
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=WriteConcern("majority"),
+                    read_preference=ReadPreference.PRIMARY,
+                )
+                result = await work(session)
+                await _commit(session)
+                return result
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Session]:
+        session = await self._client.start_session()
+        try:
+            yield session
+        finally:  # ending a session aborts what is still open
+            await session.end_session()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+async def _commit(session: Session) -> None:
+    """Commit, and repeat while the server cannot say whether it did; at most about five seconds."""
+    for tries in range(10):
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if tries == 9 or not error.has_error_label(_UNKNOWN_COMMIT):
+                raise
+            await asyncio.sleep(random.uniform(0, 0.1 * (tries + 1)))  # noqa: S311 - spreads rivals out
+        else:
+            return
