@@ -1,0 +1,221 @@
+"""An embedded stack: one home, a supervisor, real servers and the services."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from filemill_local import ports, servers, supervisor
+from filemill_local.plan import PORTS, PROGRAMS, Plan, StackError, missing_packages, plan
+
+SERVERS: Final = ("epmd", "rabbitmq", "mongod")
+
+_DEADLINE: Final = 60.0
+_STARTS: Final = 3
+
+
+class Stack:
+    """One stack on this machine; all it keeps lies in the home of its plan.
+
+    Attributes:
+        plan: What it consists of.
+    """
+
+    def __init__(self, plan: Plan, environment: Mapping[str, str], *, tied: bool = False) -> None:
+        """Describe a stack; nothing starts yet.
+
+        Args:
+            plan: What it consists of.
+            environment: What all its programs inherit.
+            tied: Whether it ends with the calling thread, however that ends.
+        """
+        self.plan = plan
+        self._environment = environment
+        self._tied = tied
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def asked_for(cls, home: Path, environment: Mapping[str, str]) -> Self:
+        """Describe the stack that an environment asks for.
+
+        Raises:
+            StackError: The environment asks for what cannot be.
+        """
+        chosen = ports.choose(("epmd", "dist", "management"))
+        mongod = servers.mongod_binary()
+        return cls(plan(home, environment, chosen=chosen, mongod=mongod), environment)
+
+    @classmethod
+    def in_home(cls, home: Path, environment: Mapping[str, str]) -> Self | None:
+        """Find the stack that was started last in a home, if there ever was one."""
+        try:
+            text = (home / "run" / "stack.json").read_text()
+        except FileNotFoundError:
+            return None
+        return cls(Plan.from_json(text), environment)
+
+    @classmethod
+    @contextmanager
+    def temporary(cls, programs: Sequence[str] = PROGRAMS, **environment: str) -> Iterator[Self]:
+        """Run a stack in a folder and on ports of its own, and leave nothing of it.
+
+        Any number may run at the same time, beside a stack of ``make up``. It ends with the
+        block, and also if the calling process is killed.
+
+        Args:
+            programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone.
+            **environment: Variables for its programs beside those of this process.
+        """
+        home = Path(tempfile.mkdtemp(prefix="filemill-"))
+        own = Plan.own_servers(
+            home,
+            ports=ports.choose(PORTS),
+            mongod=servers.mongod_binary(),
+            programs=programs,
+        )
+        stack = cls(own, {**os.environ, **environment}, tied=True)
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.down()
+            shutil.rmtree(home)
+
+    def up(self) -> bool:
+        """Start all and wait until it is ready.
+
+        Returns:
+            False if it was up already.
+
+        Raises:
+            StackError: A package is missing, a port is taken, a program ends again and again,
+                or not all was ready within a minute. Nothing is left running then.
+        """
+        with self._alone():
+            if supervisor.running(self.plan):
+                self.wait_ready(*self.plan.programs)
+                return False
+            self._check()
+            supervisor.end(self.plan.home)
+            self._write_files()
+            self._supervisor = supervisor.start(self.plan, self._environment, tied=self._tied)
+            try:
+                self.wait_ready(*self.plan.programs)
+            except BaseException:
+                self._end()
+                raise
+            return True
+
+    def down(self) -> int:
+        """End all processes; what they stored stays.
+
+        Returns:
+            How many there were.
+        """
+        with self._alone():
+            return self._end()
+
+    def is_ready(self, name: str) -> bool:
+        """Tell whether a program does its work."""
+        port = self.plan.ports[name]
+        match name:
+            case "epmd":
+                return servers.accepts(port)
+            case "rabbitmq":
+                return servers.rabbit_is_ready(port)
+            case "mongod":
+                return servers.mongod_is_ready(port)
+            case "mail":
+                return servers.answers_200(f"http://127.0.0.1:{port}/messages")
+            case _:
+                return servers.answers_200(f"http://127.0.0.1:{port}/healthz/ready")
+
+    def wait_ready(self, *names: str) -> None:
+        """Wait until programs do their work.
+
+        Raises:
+            StackError: One ended three times meanwhile, or a minute was not enough.
+        """
+        deadline = time.monotonic() + _DEADLINE
+        for name in names:
+            pids: set[int] = set()
+            while not self.is_ready(name):
+                pids |= {self.pid(name)} - {0}
+                if len(pids) >= _STARTS:
+                    raise StackError(f"{name} ends as soon as it starts. {self._last_words(name)}")
+                if time.monotonic() > deadline:
+                    raise StackError(f"{name} is not ready after a minute. {self._last_words(name)}")
+                time.sleep(0.1)
+
+    def pid(self, name: str) -> int:
+        """Give the id of the process that does a program's work, 0 if it never started."""
+        try:
+            return int(self.plan.pid_file(name).read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    def kill(self, name: str) -> int:
+        """Kill a program with SIGKILL; the supervisor starts it again. Returns the id it had."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self, name: str) -> None:
+        """Stop a program, gracefully within 30 s, until ``start``; returns when it has ended."""
+        supervisor.call(self.plan, "stopProcess", self._supervised(name))
+
+    def start(self, name: str) -> None:
+        """Start a program that was stopped; see ``wait_ready``."""
+        supervisor.call(self.plan, "startProcess", self._supervised(name))
+
+    def _end(self) -> int:
+        ended = supervisor.end(self.plan.home)
+        if self._supervisor is not None:
+            self._supervisor.wait()
+        return ended
+
+    def _supervised(self, name: str) -> str:
+        found = supervisor.running(self.plan).get(name)
+        if found is None:
+            raise StackError(f"{name} is not a part of the stack in {self.plan.home}, or it is down.")
+        return f"{found.group}:{name}"
+
+    def _check(self) -> None:
+        needed = ("/usr/bin/epmd", "/usr/lib/rabbitmq/bin/rabbitmq-server")
+        present = [path for path in needed if Path(path).exists()]
+        if missing := missing_packages(self.plan.programs, present):
+            raise StackError(f"Packages are missing: apt-get install {' '.join(missing)}.")
+        for name in self.plan.programs:
+            for port in self.plan.listens_on(name):
+                if not ports.is_free(port):
+                    raise StackError(f"Port {port}, which {name} needs, is taken by another program.")
+
+    def _write_files(self) -> None:
+        for folder in ("files", "log", "run", "rabbitmq", "mongod"):
+            (self.plan.home / folder).mkdir(parents=True, exist_ok=True)
+        for stale in (self.plan.home / "run").glob("*.pid"):
+            stale.unlink()
+        for path, text in self.plan.files().items():
+            path.write_text(text)
+
+    def _last_words(self, name: str) -> str:
+        try:
+            lines = self.plan.log_file(name).read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return "It wrote no log."
+        return "\n".join((f"The end of {self.plan.log_file(name)}:", *lines[-5:]))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other callers away from this home, so that two do not start one stack."""
+        self.plan.home.mkdir(parents=True, exist_ok=True)
+        with (self.plan.home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
