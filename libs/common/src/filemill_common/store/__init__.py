@@ -10,6 +10,7 @@ from filemill_common.store.client import (
     StoreUnavailableError,
     translated,
 )
+from filemill_common.store.documents import task_view, workflow_input, workflow_view
 from filemill_common.store.files import Files, alias_id, alias_update
 
 __all__ = [
@@ -23,5 +24,8 @@ __all__ = [
     "StoreUnavailableError",
     "alias_id",
     "alias_update",
+    "task_view",
     "translated",
+    "workflow_input",
+    "workflow_view",
 ]

@@ -1,0 +1,233 @@
+"""What a fold looks at and changes: a working copy of what was loaded, which asks for what is missing."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from filemill_common.events import Event, StoredFile
+from filemill_scheduler.core.state import Run, Task
+
+FileKey = tuple[str, str]
+"""Tenant and path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What must be read before the fold can answer; it is then asked again from the beginning.
+
+    Attributes:
+        runs_open_tasks: Runs of which every task that has not ended is needed.
+    """
+
+    tasks: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
+    files: frozenset[FileKey] = frozenset()
+    runs_open_tasks: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Needs") -> "Needs":
+        """Need both."""
+        return Needs(
+            self.tasks | other.tasks,
+            self.runs | other.runs,
+            self.files | other.files,
+            self.runs_open_tasks | other.runs_open_tasks,
+        )
+
+    def __bool__(self) -> bool:
+        """Whether anything is needed."""
+        return bool(self.tasks or self.runs or self.files or self.runs_open_tasks)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was read, in one snapshot; None stands for what is not there."""
+
+    tasks: dict[str, Task | None] = field(default_factory=dict)
+    runs: dict[str, Run | None] = field(default_factory=dict)
+    files: dict[FileKey, StoredFile | None] = field(default_factory=dict)
+    open_tasks: dict[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event that was put off too often, and why nobody waits for it any more."""
+
+    event: Event
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a batch of events changed, and the events it now owes.
+
+    Attributes:
+        taken: How many of the events were folded; the rest belongs to the next batch.
+        tasks: Those that changed, each with the version it was read with.
+        runs: Likewise.
+        aliases: Tenant and file for each path that was set, in order.
+        purged: Runs whose tasks are deleted with them.
+        metadata: Tenant, file digest and metadata, from probes.
+        owed: Events to store with the state and to send after it; transient ones are only sent.
+        deferred: Events that came too early, with the moment to look at them again.
+        parked: Events that were put off too often.
+        retold: Requests that are stored now, to be told to whoever listens.
+        ignored: How many reports were about closed attempts or known facts.
+    """
+
+    taken: int = 0
+    tasks: tuple[Task, ...] = ()
+    runs: tuple[Run, ...] = ()
+    aliases: tuple[tuple[str, StoredFile], ...] = ()
+    purged: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, Task], ...] = ()
+    owed: tuple[Event, ...] = ()
+    deferred: tuple[tuple[Event, datetime], ...] = ()
+    parked: tuple[Parked, ...] = ()
+    retold: tuple[Event, ...] = ()
+    ignored: int = 0
+
+    @property
+    def stores_nothing(self) -> bool:
+        """Whether no document changes and nothing is owed that must not be lost."""
+        return not (self.tasks or self.runs or self.aliases or self.purged or self.deferred or self.durable)
+
+    @property
+    def durable(self) -> tuple[Event, ...]:
+        """The events owed that must reach somebody."""
+        return tuple(event for event in self.owed if not event.transient)
+
+
+class MissingError(Exception):
+    """The view does not hold what was asked for; never seen outside the core."""
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__("more must be read")
+        self.needs = needs
+
+
+class View:
+    """A working copy for one fold; what is put is seen by what follows.
+
+    Args:
+        loaded: What was read.
+        now: The store's time.
+        may_lapse: Whether a lease that is over counts as lost. Not so for one lease after the owner
+            of the partition began to read, since renewals may still be queued.
+        may_ask: Whether more can be read. In the last round it cannot: what would follow is then
+            left to a `Check`.
+    """
+
+    def __init__(
+        self, loaded: Loaded, *, now: datetime, may_lapse: bool = True, may_ask: bool = True
+    ) -> None:
+        self.now = now
+        self.may_lapse = may_lapse
+        self.may_ask = may_ask
+        self.owed: list[Event] = []
+        self.deferred: list[tuple[Event, datetime]] = []
+        self.parked: list[Parked] = []
+        self.retold: list[Event] = []
+        self.purged: list[str] = []
+        self.metadata: list[tuple[str, Task]] = []
+        self.ignored = 0
+        self.ended: deque[str] = deque()
+        """Tasks that ended and whose dependents are not settled yet."""
+        self._loaded = loaded
+        self._tasks: dict[str, Task] = {}
+        self._runs: dict[str, Run] = {}
+        self._files: dict[FileKey, StoredFile] = {}
+        self._opened: dict[str, list[str]] = {}
+
+    @property
+    def changed(self) -> int:
+        """How many documents would be written."""
+        return len(self._tasks) + len(self._runs) + len(self._files)
+
+    def task(self, task_id: str) -> Task | None:
+        """Give a task as it now stands, or None if there is none."""
+        return self.tasks((task_id,))[0]
+
+    def tasks(self, task_ids: Iterable[str]) -> list[Task | None]:
+        """Give tasks as they now stand; asks for all that are missing at once."""
+        found: list[Task | None] = []
+        missing: list[str] = []
+        for task_id in task_ids:
+            if task_id in self._tasks:
+                found.append(self._tasks[task_id])
+            elif task_id in self._loaded.tasks:
+                found.append(self._loaded.tasks[task_id])
+            else:
+                missing.append(task_id)
+        if missing:
+            raise MissingError(Needs(tasks=frozenset(missing)))
+        return found
+
+    def run(self, run_id: str) -> Run | None:
+        """Give a run as it now stands, or None if there is none."""
+        if run_id in self._runs:
+            return self._runs[run_id]
+        if run_id not in self._loaded.runs:
+            raise MissingError(Needs(runs=frozenset({run_id})))
+        return self._loaded.runs[run_id]
+
+    def file(self, tenant: str, path: str) -> StoredFile | None:
+        """Tell what a path stands for now; a path set earlier in the same fold counts."""
+        key = (tenant, path)
+        if key in self._files:
+            return self._files[key]
+        if key not in self._loaded.files:
+            raise MissingError(Needs(files=frozenset({key})))
+        return self._loaded.files[key]
+
+    def open_tasks(self, run_id: str) -> list[Task]:
+        """Give all tasks of a run that have not ended, in the order of its definition."""
+        stored = self._loaded.open_tasks.get(run_id)
+        if stored is None:
+            run = self.run(run_id)
+            if run is not None and run.version > 0:
+                raise MissingError(Needs(runs_open_tasks=frozenset({run_id})))
+            stored = frozenset()
+        known = self.tasks(stored.union(self._opened.get(run_id, ())))
+        return sorted(
+            (task for task in known if task is not None and task.is_open), key=lambda task: task.index
+        )
+
+    def put(self, task: Task) -> Task:
+        """Let a task stand like this from now on."""
+        task = replace(task, updated_at=self.now)
+        if task.version == 0 and task.id not in self._tasks and task.workflow_id is not None:
+            self._opened.setdefault(task.workflow_id, []).append(task.id)
+        self._tasks[task.id] = task
+        return task
+
+    def put_run(self, run: Run) -> Run:
+        """Let a run stand like this from now on."""
+        run = replace(run, updated_at=self.now)
+        self._runs[run.id] = run
+        return run
+
+    def alias(self, tenant: str, file: StoredFile) -> None:
+        """Let ``file.path`` stand for ``file`` from now on."""
+        self._files[(tenant, file.path or "")] = file
+
+    def owe(self, *events: Event) -> None:
+        """Owe events, in this order."""
+        self.owed.extend(events)
+
+    def decision(self, taken: int) -> Decision:
+        """Say what all this came to."""
+        return Decision(
+            taken=taken,
+            tasks=tuple(self._tasks.values()),
+            runs=tuple(self._runs.values()),
+            aliases=tuple((tenant, file) for (tenant, _), file in self._files.items()),
+            purged=tuple(self.purged),
+            metadata=tuple(self.metadata),
+            owed=tuple(self.owed),
+            deferred=tuple(self.deferred),
+            parked=tuple(self.parked),
+            retold=tuple(self.retold),
+            ignored=self.ignored,
+        )
