@@ -1,0 +1,223 @@
+"""An in-memory twin of the repository, and builders; the twin passes the repository's contract tests."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from filemill_common.events import (
+    AttemptFailed,
+    AttemptProgressed,
+    AttemptReleased,
+    AttemptStarted,
+    AttemptSucceeded,
+    Check,
+    Event,
+    JsonObject,
+    Saw,
+    StoredFile,
+    TaskCommand,
+    TaskCreated,
+    TaskSpec,
+    WorkflowCommand,
+    WorkflowCreated,
+)
+from filemill_common.ids import step_task_id
+from filemill_scheduler.core import Decision, Loaded, Needs, Run, Task, concerns, fold
+from filemill_scheduler.core.view import FileKey
+from filemill_scheduler.repository import READS, Fold, Updated
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+"""When tests begin."""
+
+
+class MemoryRepository:
+    """Holds state as `Repository` does, without a server; time passes only when told to."""
+
+    def __init__(self) -> None:
+        self.now = T0
+        self.tasks: dict[str, Task] = {}
+        self.runs: dict[str, Run] = {}
+        self.files: dict[FileKey, StoredFile] = {}
+        self.outbox: dict[str, Event] = {}
+        self.deferred: list[tuple[Event, datetime]] = []
+
+    def later(self, **duration: float) -> datetime:
+        """Let time pass, as for `timedelta`."""
+        self.now += timedelta(**duration)
+        return self.now
+
+    async def update(self, events: Sequence[Event], fold: Fold) -> Updated:
+        """Do what `Repository.update` does."""
+        return self.play(events, fold)
+
+    def play(self, events: Sequence[Event], fold: Fold) -> Updated:
+        """Read, fold until nothing more is needed, and keep the answer."""
+        loaded = Loaded()
+        needs = concerns(events)
+        for reads in range(READS):
+            self._read(needs, loaded)
+            answer = fold(loaded, events, self.now, reads < READS - 1)
+            if isinstance(answer, Decision):
+                return self._write(answer)
+            needs = answer
+        raise AssertionError("the fold asked for more in its last round")
+
+    def confirmed(self, entries: Sequence[str]) -> None:
+        """Forget what the broker has."""
+        for entry in entries:
+            del self.outbox[entry]
+
+    def _read(self, needs: Needs, loaded: Loaded) -> None:
+        loaded.tasks.update({each: self.tasks.get(each) for each in needs.tasks})
+        loaded.runs.update({each: self.runs.get(each) for each in needs.runs})
+        loaded.files.update({each: self.files.get(each) for each in needs.files})
+        for run_id in needs.runs_open_tasks:
+            still_open = {
+                task.id: task for task in self.tasks.values() if task.workflow_id == run_id and task.is_open
+            }
+            loaded.tasks.update(still_open)
+            loaded.open_tasks[run_id] = frozenset(still_open)
+
+    def _write(self, decision: Decision) -> Updated:
+        self.tasks.update({task.id: replace(task, version=task.version + 1) for task in decision.tasks})
+        self.runs.update({run.id: replace(run, version=run.version + 1) for run in decision.runs})
+        self.files.update({(tenant, file.path or ""): file for tenant, file in decision.aliases})
+        for run_id in decision.purged:
+            for task in [task for task in self.tasks.values() if task.workflow_id == run_id]:
+                self.tasks[task.id] = replace(task, status=None, version=task.version + 1)
+        entries = tuple(f"{len(self.outbox)}:{event.id}" for event in decision.durable)
+        self.outbox.update(zip(entries, decision.durable, strict=True))
+        self.deferred.extend(decision.deferred)
+        return Updated(decision, entries)
+
+
+class Scene:
+    """A scheduler's state in memory, and short words for what happens to it."""
+
+    def __init__(self) -> None:
+        self.state = MemoryRepository()
+        self.last = Decision()
+        self._commands = 0
+
+    def play(self, *events: Event, may_lapse: bool = True) -> Decision:
+        """Fold events as one batch, and give what was decided."""
+
+        def decide(loaded: Loaded, batch: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
+            return fold(loaded, batch, now=now, may_lapse=may_lapse, may_ask=may_ask)
+
+        self.last = self.state.play(events, decide).decision
+        return self.last
+
+    def submit(
+        self, run_id: str = "run", *, start: bool = True, value: JsonObject | None = None, **steps: JsonObject
+    ) -> Decision:
+        """Create a run; ``a={}`` is an ``echo`` step, ``b={"depends_on": ["a"]}`` one that waits for it."""
+        definition = {
+            "name": run_id,
+            "steps": [{"id": name, "type": "task", "task": "echo", **step} for name, step in steps.items()],
+        }
+        return self.play(
+            WorkflowCreated(
+                workflow_id=run_id,
+                partition_key=run_id,
+                definition=definition,
+                input=value or {},
+                start=start,
+                time=self.state.now,
+            )
+        )
+
+    def create(self, task_id: str, **spec: object) -> Decision:
+        """Create a task of its own; an ``echo`` unless told otherwise."""
+        return self.play(self.created(task_id, **spec))
+
+    def created(self, task_id: str, **spec: object) -> TaskCreated:
+        """Ask for a task of its own."""
+        asked = TaskSpec.model_validate({"type": "echo", **spec})
+        return TaskCreated(task_id=task_id, task=asked, partition_key=task_id, time=self.state.now)
+
+    def task(self, name: str, run_id: str = "run") -> Task:
+        """Give a run's step by its id, or a task of its own."""
+        return self.state.tasks.get(step_task_id(run_id, name)) or self.state.tasks[name]
+
+    def code(self, name: str) -> str | None:
+        """Tell the code of a task's last error."""
+        error = self.task(name).last_error
+        return error.code if error else None
+
+    def run(self, run_id: str = "run") -> Run:
+        """Give a run."""
+        return self.state.runs[run_id]
+
+    def statuses(self, run_id: str = "run") -> dict[str, str]:
+        """Tell the status of each of a run's steps."""
+        return {
+            task.step_id or "": str(task.status)
+            for task in sorted(self.state.tasks.values(), key=lambda task: task.index)
+            if task.workflow_id == run_id
+        }
+
+    def file(self, path: str) -> StoredFile:
+        """Let a file lie under a path."""
+        file = StoredFile(object=f"objects/{path}", size=1, digest="sha256:" + "0" * 64, path=path)
+        self.state.files[("default", path)] = file
+        return file
+
+    def started(self, name: str, **fields: object) -> AttemptStarted:
+        """Say that a worker runs a task's open attempt."""
+        return AttemptStarted.model_validate({"started_at": self.state.now, **self._report(name), **fields})
+
+    def progressed(self, name: str, progress: float, **fields: object) -> AttemptProgressed:
+        """Say that a worker came this far."""
+        told = {"sequence": 1, "progress": progress, **self._report(name), **fields}
+        return AttemptProgressed.model_validate(told)
+
+    def succeeded(self, name: str, **fields: object) -> AttemptSucceeded:
+        """Say that a worker has the result of a task's open attempt."""
+        times = {"started_at": self.state.now, "completed_at": self.state.now}
+        return AttemptSucceeded.model_validate({**times, **self._report(name), **fields})
+
+    def failed(self, name: str, *, retryable: bool = False, **fields: object) -> AttemptFailed:
+        """Say that a worker gave up on a task's open attempt."""
+        told = {"code": "boom", "message": "it broke", "retryable": retryable, **self._report(name)}
+        times = {"started_at": self.state.now, "completed_at": self.state.now}
+        return AttemptFailed.model_validate({**times, **told, **fields})
+
+    def released(self, name: str, **fields: object) -> AttemptReleased:
+        """Say that a worker gives a task's open attempt back."""
+        return AttemptReleased.model_validate({**self._report(name), **fields})
+
+    def command(self, task_id: str, command: str) -> TaskCommand:
+        """Ask for something to be done with a task; each call is a command of its own."""
+        self._commands += 1
+        told = {"command_id": str(self._commands), "task_id": task_id, "partition_key": task_id}
+        return TaskCommand.model_validate({**told, "command": command})
+
+    def run_command(self, run_id: str, command: str) -> WorkflowCommand:
+        """Ask for something to be done with a run; each call is a command of its own."""
+        self._commands += 1
+        told = {"command_id": str(self._commands), "workflow_id": run_id, "partition_key": run_id}
+        return WorkflowCommand.model_validate({**told, "command": command})
+
+    def check(self, name: str, saw: Saw) -> Check:
+        """Look at a task for what is due, as a timer or sweep that saw it now would."""
+        task = self.task(name)
+        moments = {
+            Saw.RETRY_DUE: task.due_at,
+            Saw.STUB_EXPIRED: task.due_at,
+            Saw.OVERDUE: task.deadline,
+            Saw.LEASE_LAPSED: task.lease_until,
+            Saw.UNTAKEN: task.ready_at,
+        }
+        at = moments.get(saw) or self.state.now
+        return Check(task_id=task.id, attempt=task.attempt, saw=saw, at=at, partition_key=task.partition_key)
+
+    def _report(self, name: str) -> JsonObject:
+        task = self.task(name)
+        return {
+            "task_id": task.id,
+            "attempt": task.attempt,
+            "execution": "execution",
+            "worker": "worker",
+            "partition_key": task.partition_key,
+        }
