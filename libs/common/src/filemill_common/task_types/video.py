@@ -9,18 +9,18 @@ from pydantic_core import PydanticCustomError
 from filemill_common.task_types.options import Options
 
 VideoFormat = Literal["webm", "mp4", "mkv", "mov"]
-VideoCodec = Literal["vp8", "vp9", "av1", "h264", "h265"]
+VideoCodec = Literal["vp9", "h264", "h265"]
 ImageFormat = Literal["jpg", "png", "webp"]
 
 CODECS: Mapping[VideoFormat, tuple[VideoCodec, ...]] = {
-    "webm": ("vp9", "vp8", "av1"),
-    "mp4": ("h264", "h265", "av1", "vp9"),
-    "mkv": ("h264", "h265", "vp9", "vp8", "av1"),
+    "webm": ("vp9",),
+    "mp4": ("h264", "h265", "vp9"),
+    "mkv": ("h264", "h265", "vp9"),
     "mov": ("h264", "h265"),
 }
 """What each container can hold; the first is taken where none is asked for."""
 
-_WORST_CRF: Mapping[VideoCodec, int] = {"vp8": 63, "vp9": 63, "av1": 63, "h264": 51, "h265": 51}
+_WORST_CRF: Mapping[VideoCodec, int] = {"vp9": 63, "h264": 51, "h265": 51}
 
 EvenPixels = Annotated[int, Field(ge=16, le=7_680, multiple_of=2)]
 Pixels = Annotated[int, Field(ge=1, le=8_192)]
@@ -46,7 +46,7 @@ class VideoConvertOptions(Options):
         None,
         ge=0,
         le=63,
-        description="Constant rate factor, 0 (best) to 51 (H.264, H.265) or 63 (VP8, VP9, AV1).",
+        description="Constant rate factor, 0 (best) to 51 (H.264, H.265) or 63 (VP9).",
     )
     bitrate: int | None = Field(
         None, ge=16, le=200_000, description="Video bit rate in kbit/s, instead of crf."
