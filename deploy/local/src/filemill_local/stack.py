@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -19,6 +20,23 @@ SERVERS: Final = ("epmd", "rabbitmq", "mongod")
 
 _DEADLINE: Final = 60.0
 _STARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one program is.
+
+    Attributes:
+        name: Its name.
+        pid: Its process id, 0 while it is down.
+        state: ``ready``, ``not ready`` or ``down``.
+        address: Where it listens.
+    """
+
+    name: str
+    pid: int
+    state: str
+    address: str
 
 
 class Stack:
@@ -85,7 +103,7 @@ class Stack:
             stack.up()
             yield stack
         finally:
-            stack.down()
+            stack._end(patience=0)
             shutil.rmtree(home)
 
     def up(self) -> bool:
@@ -100,6 +118,7 @@ class Stack:
         """
         with self._alone():
             if supervisor.running(self.plan):
+                self.plan = Plan.from_json(self.plan.state_file.read_text())
                 self.wait_ready(*self.plan.programs)
                 return False
             self._check()
@@ -154,6 +173,11 @@ class Stack:
                     raise StackError(f"{name} is not ready after a minute. {self._last_words(name)}")
                 time.sleep(0.1)
 
+    def status(self) -> tuple[Row, ...]:
+        """Look at each program."""
+        running = supervisor.running(self.plan)
+        return tuple(self._row(name, running.get(name)) for name in self.plan.programs)
+
     def pid(self, name: str) -> int:
         """Give the id of the process that does a program's work, 0 if it never started."""
         try:
@@ -175,8 +199,14 @@ class Stack:
         """Start a program that was stopped; see ``wait_ready``."""
         supervisor.call(self.plan, "startProcess", self._supervised(name))
 
-    def _end(self) -> int:
-        ended = supervisor.end(self.plan.home)
+    def _row(self, name: str, running: supervisor.Running | None) -> Row:
+        address = self.plan.address(name)
+        if running is None or not running.pid:
+            return Row(name, 0, "down", address)
+        return Row(name, running.pid, "ready" if self.is_ready(name) else "not ready", address)
+
+    def _end(self, *, patience: float = supervisor.PATIENCE) -> int:
+        ended = supervisor.end(self.plan.home, patience=patience)
         if self._supervisor is not None:
             self._supervisor.wait()
         return ended
@@ -203,6 +233,7 @@ class Stack:
         for stale in (self.plan.home / "run").glob("*.pid"):
             stale.unlink()
         for path, text in self.plan.files().items():
+            path.touch(mode=0o600)  # an address of existing servers may hold a password
             path.write_text(text)
 
     def _last_words(self, name: str) -> str:

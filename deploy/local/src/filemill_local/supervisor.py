@@ -12,12 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Final
 
 from filemill_local.plan import Plan, StackError
 
 # In the environment of all processes of a stack and of nothing else, so that they are found
 # even after their supervisor was killed.
-_MARK = "FILEMILL_STACK"
+_MARK: Final = "FILEMILL_STACK"
+
+# The supervisor stops three groups one after the other and gives each 30 s.
+PATIENCE: Final = 95.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +106,25 @@ def running(plan: Plan) -> dict[str, Running]:
     }
 
 
-def end(home: Path) -> int:
+def end(home: Path, *, patience: float = PATIENCE) -> int:
     """End the supervisor, and whatever it could not end or left behind.
+
+    Args:
+        home: The home of the stack.
+        patience: Seconds until what is still there is killed; 0 kills at once.
 
     Returns:
         How many processes there were.
     """
     found = processes(home)
-    supervisors = [pid for pid in found if _is_supervisor(pid)]
-    # The supervisor gives each group 30 s; what is older than all of that is killed.
-    _signal(supervisors, signal.SIGTERM)
-    _await_end(supervisors, seconds=95)
-    left = processes(home)
-    _signal(left, signal.SIGTERM)
-    _await_end(left, seconds=30)
-    _signal(processes(home), signal.SIGKILL)
-    _await_end(left, seconds=10)
+    if patience:
+        asked = [pid for pid in found if _is_supervisor(pid)] or found
+        _signal(asked, signal.SIGTERM)
+        _await_end(asked, seconds=patience)
+    # Supervisors first: what they see end, they start again.
+    for left in ([pid for pid in processes(home) if _is_supervisor(pid)], processes(home)):
+        _signal(left, signal.SIGKILL)
+        _await_end(left, seconds=10)
     return len(found)
 
 
