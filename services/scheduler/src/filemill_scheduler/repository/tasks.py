@@ -8,18 +8,27 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+import structlog
 from pymongo import UpdateOne
 
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.ids import new_id
-from filemill_common.store import ConflictError, Files, Session, Store, alias_update, translated
+from filemill_common.store import (
+    ConflictError,
+    Files,
+    Session,
+    Store,
+    StoreUnavailableError,
+    alias_update,
+    translated,
+)
 from filemill_common.store.indexes import FILE_METADATA, FILES, OUTBOX, TASKS, WORKFLOWS
 from filemill_scheduler.core import Decision, Loaded, Needs, concerns
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
-from filemill_scheduler.documents import RUN_SHAPE, TASK_SHAPE, Write, metadata_update
-from filemill_scheduler.outbox import entry_document
-from filemill_scheduler.storetime import StoreTime
+from filemill_scheduler.repository.documents import RUN_SHAPE, TASK_SHAPE, Write, metadata_update
+from filemill_scheduler.repository.outbox import entry_document
+from filemill_scheduler.repository.storetime import StoreTime
 
 READS: Final = 20
 """Rounds of reading that one fold gets."""
@@ -28,6 +37,8 @@ _RACES: Final = 50
 _UNSEEN: Final = {"definition": False}
 """Never needed to decide, and up to 4 MB."""
 _OPEN: Final = ["pending", "ready", "running", "retrying"]
+
+_log = structlog.get_logger(__name__)
 
 Fold = Callable[[Loaded, Sequence[Event], datetime, bool], Decision | Needs]
 """From what was read, the events, the store's time and whether more may be asked for."""
@@ -76,6 +87,7 @@ class Repository:
         self._clock = clock
         self._metadata_life = metadata_life
         self._confirmed: list[str] = []
+        self._has_confirmed = asyncio.Event()
 
     async def update(self, events: Sequence[Event], fold: Fold) -> Updated:
         """Load what the events are about, let ``fold`` say what becomes of it, store the answer.
@@ -106,7 +118,21 @@ class Repository:
 
     def confirmed(self, entries: Sequence[str]) -> None:
         """Note that the broker has these; the next transaction, or `forget`, deletes them."""
-        self._confirmed.extend(entries)
+        if entries:
+            self._confirmed.extend(entries)
+            self._has_confirmed.set()
+
+    async def forget_when_idle(self, *, after: float = 0.05) -> None:
+        """For ever: delete what the broker has, when no transaction did it for ``after`` seconds."""
+        while True:
+            await self._has_confirmed.wait()
+            await asyncio.sleep(after)
+            self._has_confirmed.clear()
+            try:
+                await self.forget()
+            except StoreUnavailableError as error:
+                self._has_confirmed.set()
+                _log.warning("what was sent cannot be forgotten yet", error=str(error))
 
     async def forget(self) -> None:
         """Delete what the broker has, so that an idle system owes nothing.
