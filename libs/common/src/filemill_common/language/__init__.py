@@ -2,7 +2,7 @@
 
 from filemill_common.language.checks import check_options
 from filemill_common.language.document import dump, load
-from filemill_common.language.expressions import ExpressionError, references, render
+from filemill_common.language.expressions import references, render
 from filemill_common.language.model import (
     Definition,
     EmailTarget,
@@ -13,6 +13,7 @@ from filemill_common.language.model import (
 )
 from filemill_common.language.problems import InvalidDefinitionError, Problem
 from filemill_common.language.schema import check_input
+from filemill_common.language.syntax import ExpressionError
 from filemill_common.language.yaml_text import parse_yaml
 
 __all__ = [

@@ -11,16 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from filemill_common.language import graph
-from filemill_common.language.expressions import (
-    Expression,
-    ExpressionError,
-    Flaw,
-    has_expression,
-    inspect,
-    parse,
-)
+from filemill_common.language.expressions import has_expression, inspect
 from filemill_common.language.model import FILES, field_names
 from filemill_common.language.problems import Problem, Speller, pointer
+from filemill_common.language.syntax import Expression, ExpressionError, Flaw, parse
 from filemill_common.language.values import MAX_DEPTH
 
 TaskTypes = Mapping[str, type[BaseModel]]

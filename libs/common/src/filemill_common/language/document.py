@@ -43,9 +43,10 @@ def load(document: object, *, task_types: TaskTypes | None) -> Definition:
     else:
         ours, found = from_flat(document)
         definition, problems = _checked(ours, task_types)
-        places = {problem.pointer for problem in found}
         moved = (p.model_copy(update={"pointer": to_flat_pointer(p.pointer)}) for p in problems)
-        problems = [*found, *(problem for problem in moved if problem.pointer not in places)]
+        # What could not be turned has been said, and leads to more that is not worth saying.
+        said = tuple(problem.pointer + "/" for problem in found)
+        problems = [*found, *(p for p in moved if not (p.pointer + "/").startswith(said))]
     if definition is None or problems:
         raise InvalidDefinitionError(problems)
     return definition

@@ -1,7 +1,7 @@
 """Expressions: ``${{ … }}`` in values, evaluated by CEL. The one module that knows which CEL it is.
 
-A literal ``${{`` is written ``$${{``. cel-expr-python gives errors of evaluation back as values of
-type ERROR, stops after 10,000 iterations by itself, and parses at most 32 levels deep.
+cel-expr-python gives errors of evaluation back as values of type ERROR, stops after 10,000
+iterations by itself, and parses at most 32 levels deep.
 """
 
 import functools
@@ -9,74 +9,29 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs, but no py.typed
 
-from filemill_common.errors import FilemillError
+from filemill_common.language.syntax import (
+    MAX_EXPRESSION,
+    Expression,
+    ExpressionError,
+    Flaw,
+    is_plain_path,
+    parse,
+    steps_named,
+)
 
-MAX_EXPRESSION = 2_048
 MAX_LIST = 1_000
 MAX_RESULT = 1024 * 1024
 NAMES = ("input", "steps", "run", "event")
-STEP_FIELDS = ("status", "output", "error")
 
-_OPEN = re.compile(r"\$?\$\{\{")
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)
-    |(?P<string>[bB]?[rR]?(?:\"\"\"|'''|"|'))
-    |(?P<name>[A-Za-z_][A-Za-z0-9_]*|`[^`\n]*`)
-    |(?P<number>[0-9][A-Za-z0-9_]*)
-    |(?P<close>\}\})
-    |(?P<sign>.)""",
-    re.VERBOSE | re.DOTALL,
-)
-_PLAIN_PATH = re.compile(
-    r"(?:steps\.[A-Za-z_]\w*\.(?:status|output|error)|input|run|event)(?:\.[A-Za-z_]\w*){0,8}",
-    re.ASCII,
-)
-_KEYWORDS = frozenset({"in", "true", "false", "null"})
 _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _UNDECLARED = re.compile(r"undeclared reference to '([^'.]*)")
 
 _ENVIRONMENT = cel.NewEnv(variables=dict.fromkeys(NAMES, cel.Type.DYN))
-
-
-class ExpressionError(FilemillError):
-    """An expression cannot be read, or came to nothing; doing it again gives the same."""
-
-    code = "expression_error"
-
-    def __init__(self, expression: str, reason: str) -> None:
-        """Quote the expression, shortened, and say what is wrong with it."""
-        shown = expression if len(expression) <= 80 else expression[:77] + "…"
-        super().__init__(f"the expression {shown!r} failed: {reason}")
-        self.reason = reason
-
-
-class Flaw(NamedTuple):
-    """Something wrong with an expression that shows before it is evaluated.
-
-    Attributes:
-        code: ``invalid_expression``, or ``undeclared_name``.
-        message: A sentence.
-        name: The name that is not declared.
-        known: The names that are, where that one stands.
-    """
-
-    code: str
-    message: str
-    name: str = ""
-    known: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """The text between ``${{`` and ``}}``, without the space around it."""
-
-    text: str
 
 
 def render(value: object, context: Mapping[str, object]) -> object:
@@ -111,7 +66,7 @@ def references(value: object) -> frozenset[str]:
     def look(text: str) -> object:
         for part in parse(text):
             if isinstance(part, Expression):
-                names, flaws = _steps_named(part.text)
+                names, flaws = steps_named(part.text)
                 if flaws:
                     raise ExpressionError(part.text, flaws[0].message)
                 named.update(names)
@@ -137,38 +92,14 @@ def has_expression(value: object) -> bool:
     return False
 
 
-def parse(text: str) -> tuple[str | Expression, ...]:
-    """Split a string into literal parts, unescaped, and expressions.
-
-    Raises:
-        ExpressionError: ``${{`` has no ``}}``.
-    """
-    parts: list[str | Expression] = []
-    at = 0
-    while found := _OPEN.search(text, at):
-        literal = text[at : found.start()]
-        if found.group() == "$${{":
-            parts.append(literal + "${{")
-            at = found.end()
-            continue
-        end = _closing(text, found.end())
-        if literal:
-            parts.append(literal)
-        parts.append(Expression(text[found.end() : end].strip()))
-        at = end + 2
-    if at < len(text):
-        parts.append(text[at:])
-    return tuple(parts)
-
-
 def inspect(expression: str) -> tuple[frozenset[str], tuple[Flaw, ...]]:
     """Check an expression without evaluating it.
 
     Returns:
         The ids of the steps that it names, and what is wrong with it.
     """
-    named, flaws = _steps_named(expression)
-    if not _is_plain_path(expression):
+    named, flaws = steps_named(expression)
+    if not is_plain_path(expression):
         flaws = (*_compiled(expression).flaws, *flaws)
     return named, flaws
 
@@ -244,12 +175,6 @@ def _flaws(complaint: str) -> Iterator[Flaw]:
         yield Flaw("invalid_expression", _STATUS.sub("", complaint.splitlines()[0]))
 
 
-def _is_plain_path(expression: str) -> bool:
-    """Whether it is only names and dots, as nearly all are: these need no compiler to be checked."""
-    found = _PLAIN_PATH.fullmatch(expression)
-    return found is not None and _KEYWORDS.isdisjoint(expression.split("."))
-
-
 def _evaluate(expression: str, context: Mapping[str, object]) -> object:
     program, flaws = _compiled(expression)
     if program is None:
@@ -302,92 +227,3 @@ class _Plain:
 
     def _error(self, reason: str) -> ExpressionError:
         return ExpressionError(self._expression, reason)
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-
-
-def _tokens(text: str, at: int = 0) -> Iterator[_Token]:
-    """Read CEL's tokens from ``at`` on, as far as what follows needs to tell them apart."""
-    while found := _TOKEN.match(text, at):
-        kind, start, at = found.lastgroup or "", found.start(), found.end()
-        if kind == "string":
-            at = _string_end(text, at, opened=found.group())
-        if kind != "space":
-            yield _Token(kind, text[start:at], start)
-
-
-def _string_end(text: str, at: int, *, opened: str) -> int:
-    quote = opened.lstrip("bBrR")
-    is_raw = "r" in opened.lower()
-    while at < len(text) and not text.startswith(quote, at):
-        at += 1 if is_raw or text[at] != "\\" else 2
-    return min(len(text), at + len(quote))
-
-
-def _closing(text: str, at: int) -> int:
-    """Find the ``}}`` that ends the expression at ``at``; a map's own braces do not."""
-    depth = 0
-    for token in _tokens(text, at):
-        if token.start - at > MAX_EXPRESSION:
-            break
-        if token.text == "{":
-            depth += 1
-        elif token.text == "}":
-            depth -= 1
-        elif token.kind == "close" and depth == 0:
-            return token.start
-        elif token.kind == "close" and depth == 1 and text.startswith("}}}", token.start):
-            return token.start + 1
-        elif token.kind == "close":
-            depth -= 2
-    raise ExpressionError(text[at:], f"'${{{{' has no closing '}}}}' within {MAX_EXPRESSION} characters")
-
-
-def _steps_named(expression: str) -> tuple[frozenset[str], tuple[Flaw, ...]]:
-    """Find ``steps.<id>`` and ``steps["<id>"]``; any other use of ``steps`` is a flaw.
-
-    What an expression may use must be known before anything runs, so the id is never computed.
-    """
-    if "steps" not in expression:
-        return frozenset(), ()
-    tokens = [*_tokens(expression)]
-    named: set[str] = set()
-    flaws: list[Flaw] = []
-    for index, token in enumerate(tokens):
-        if token.text != "steps" or _is_member(tokens, index):
-            continue
-        step, after = _selected(tokens, index + 1)
-        if step is None:
-            message = 'after steps comes the id of a step, as in steps.a or steps["a"]'
-            flaws.append(Flaw("invalid_expression", message))
-            continue
-        named.add(step)
-        field, _ = _selected(tokens, after)
-        if field is not None and field not in STEP_FIELDS:
-            known = ", ".join(STEP_FIELDS)
-            message = f"a step has no {field!r}, only {known}"
-            flaws.append(Flaw("undeclared_name", message, field, STEP_FIELDS))
-    return frozenset(named), tuple(flaws)
-
-
-def _is_member(tokens: Sequence[_Token], index: int) -> bool:
-    """Whether the name at ``index`` is a field of something, as in ``input.steps``."""
-    if index < 2 or tokens[index - 1].text != ".":
-        return False
-    before = tokens[index - 2]
-    return before.kind in ("name", "string") or before.text in (")", "]", "}")
-
-
-def _selected(tokens: Sequence[_Token], at: int) -> tuple[str | None, int]:
-    """Read ``.name`` or ``["name"]`` at ``at``; None if there is neither. With it: what follows."""
-    match [(token.kind, token.text) for token in tokens[at : at + 3]]:
-        case [(_, "."), ("name", name), *_]:
-            return name.strip("`"), at + 2
-        case [(_, "["), ("string", text), (_, "]")] if text[0] in "\"'" and "\\" not in text:
-            return text.strip(text[0]), at + 3
-        case _:
-            return None, at

@@ -13,14 +13,15 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from filemill_common.errors import FilemillError
-from filemill_common.language.expressions import ExpressionError, matches
+from filemill_common.language.expressions import matches
 from filemill_common.language.model import Definition
 from filemill_common.language.problems import Problem, pointer
+from filemill_common.language.syntax import ExpressionError
 from filemill_common.language.values import json_problems
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_VALUES = 2_000
-MAX_CHECKS = 200_000
+MAX_CHECKS = 100_000
 MAX_PROBLEMS = 100
 
 # They change what a reference means, or bring work that is neither counted nor done by RE2.

@@ -1,0 +1,28 @@
+"""The workflow files that users are shown are valid, and say what they seem to say."""
+
+from pathlib import Path
+
+import pytest
+
+from filemill_common.language import check_input, load, parse_yaml, references
+from filemill_common.task_types import option_models
+
+EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
+
+
+class TestExamples:
+    @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+    def test_are_valid(self, path: Path) -> None:
+        assert load(parse_yaml(path.read_text()), task_types=option_models()).steps
+
+    def test_of_video_processing_makes_two_pictures_of_what_was_converted(self) -> None:
+        (path,) = (path for path in EXAMPLES if path.stem == "video-processing")
+        definition = load(parse_yaml(path.read_text()), task_types=option_models())
+
+        assert [(step.id, step.depends_on, references(step.with_)) for step in definition.steps] == [
+            ("transcode", (), frozenset()),
+            ("thumbnail", ("transcode",), {"transcode"}),
+            ("preview", ("transcode",), {"transcode"}),
+        ]
+        assert check_input(definition, {"input_file": "clip.mp4"}) == ()
+        assert [problem.code for problem in check_input(definition, {})] == ["missing_field"]

@@ -1,0 +1,211 @@
+"""What holds for every document."""
+
+import contextlib
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+
+from filemill_common.language import (
+    Definition,
+    ExpressionError,
+    InvalidDefinitionError,
+    Problem,
+    check_input,
+    dump,
+    load,
+    parse_yaml,
+    references,
+    render,
+)
+
+
+class Options(BaseModel):
+    name: int = 0
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+QUICK = settings(deadline=None, max_examples=150)
+
+texts = st.one_of(
+    st.text(max_size=8),
+    st.text(st.characters(categories=["Cs"]), max_size=2),
+    st.sampled_from(
+        ["${{", "}}", "${{ input.x }}", "a", "b", "task", "1h", "${{ steps.a.output }}", "[1]", "$"]
+    ),
+)
+numbers = st.one_of(st.integers(), st.floats(), st.sampled_from([2**63, 10**400, 0, 1]))
+fields = st.sampled_from(
+    [
+        "name",
+        "description",
+        "steps",
+        "id",
+        "task",
+        "type",
+        "with",
+        "depends_on",
+        "config",
+        "order",
+        "retry",
+        "timeout",
+        "notify",
+        "events",
+        "email",
+        "to",
+        "webhook",
+        "url",
+        "input",
+        "properties",
+        "$ref",
+        "pattern",
+        "items",
+        "status",
+        "user_id",
+        "required",
+    ]
+)
+garbage = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, texts),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(fields, texts), inner, max_size=5),
+    ),
+    max_leaves=25,
+)
+odd_steps = st.lists(st.dictionaries(fields, garbage, max_size=6), max_size=4)
+documents = st.one_of(
+    garbage,
+    st.builds(
+        lambda steps, rest: {**rest, "name": "x", "steps": steps},
+        odd_steps,
+        st.dictionaries(fields, garbage, max_size=4),
+    ),
+)
+
+clean = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda s: "${{" not in s),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=8,
+).filter(lambda value: "${{" not in str(value))
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@st.composite
+def acyclic(draw: st.DrawFn) -> dict[str, Any]:
+    """A definition whose steps depend on earlier ones, listed in any order."""
+    count = draw(st.integers(1, 12))
+    steps = []
+    for number in range(count):
+        before = [f"s{n}" for n in range(number)]
+        needs = draw(st.lists(st.sampled_from(before), unique=True)) if before else []
+        with_ = draw(st.dictionaries(st.sampled_from(["a", "b", "$c.d"]), clean, max_size=2))
+        with_ |= {f"from {name}": f"${{{{ steps.{name}.output }}}}" for name in needs}
+        step: dict[str, Any] = {"id": f"s{number}", "task": "echo", "depends_on": needs, "with": with_}
+        step |= draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "name": names,
+                    "order": st.integers(0, 10**9),
+                    "retry": st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "max_retries": st.integers(0, 100),
+                            "retry_delay": st.floats(0, 3600),
+                        },
+                    ),
+                    "timeout": st.one_of(
+                        st.integers(1, 2_000_000), st.floats(0.001, 2e6), st.just("1d2h3m4.5s")
+                    ),
+                },
+            )
+        )
+        steps.append(step)
+    notify = draw(
+        st.lists(st.just({"email": {"to": "a@b", "locale": "en"}, "events": ["workflow.failed"]}), max_size=1)
+    )
+    return {"name": draw(names), "steps": draw(st.permutations(steps)), "notify": notify}
+
+
+def found(document: object) -> tuple[Definition | None, tuple[Problem, ...]]:
+    """The definition, or what is wrong; anything else that is raised fails the test."""
+    try:
+        return load(document, task_types={"a": Options, "echo": Anything}), ()
+    except InvalidDefinitionError as error:
+        return None, error.problems
+
+
+class TestEveryDocument:
+    @settings(QUICK, max_examples=500)
+    @given(documents)
+    def test_is_a_definition_or_a_list_of_problems(self, document: object) -> None:
+        definition, problems = found(document)
+
+        assert (definition is None) == bool(problems)
+        assert json.dumps([p.model_dump() for p in problems], ensure_ascii=False).encode()
+        assert definition is None or load(dump(definition), task_types=None) == definition
+
+    @QUICK
+    @given(garbage, garbage)
+    def test_and_its_input_fits_or_does_not(self, schema: object, value: object) -> None:
+        definition, _ = found({"name": "x", "input": schema, "steps": [{"id": "a", "task": "a"}]})
+
+        if definition is not None:
+            assert len(check_input(definition, value)) <= 100
+
+    @QUICK
+    @given(st.one_of(st.text(), garbage.map(json.dumps)))
+    def test_as_text_is_read_or_refused(self, text: str) -> None:
+        with contextlib.suppress(InvalidDefinitionError):
+            json.dumps(parse_yaml(text))
+
+    @QUICK
+    @given(garbage)
+    def test_and_its_values_are_rendered_or_fail(self, value: object) -> None:
+        with contextlib.suppress(ExpressionError):
+            references(value)
+            render(value, {"input": {"x": value}, "steps": {}})
+
+
+class TestEveryDefinition:
+    @QUICK
+    @given(acyclic())
+    def test_comes_back_from_its_own_json(self, document: dict[str, Any]) -> None:
+        definition = load(document, task_types=None)
+        written = json.loads(json.dumps(dump(definition)))
+
+        assert load(written, task_types=None) == definition
+        assert dump(load(written, task_types=None)) == written
+
+    @QUICK
+    @given(acyclic(), st.data())
+    def test_with_a_circle_in_it_is_refused(self, document: dict[str, Any], data: st.DataObject) -> None:
+        by_id = {step["id"]: step for step in document["steps"]}
+        first = data.draw(st.sampled_from(sorted(by_id)))
+        after = {first}
+        while more := {i for i, step in by_id.items() if after & set(step["depends_on"])} - after:
+            after |= more
+        by_id[first]["depends_on"].append(data.draw(st.sampled_from(sorted(after))))
+
+        _, problems = found(document)
+
+        assert "cyclic_dependency" in {problem.code for problem in problems}
