@@ -1,7 +1,6 @@
 """An in-memory twin of the repository, and builders; the twin passes the repository's contract tests."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from filemill_common.events import (
@@ -23,6 +22,7 @@ from filemill_common.events import (
 )
 from filemill_common.ids import step_task_id
 from filemill_scheduler.core import Decision, Loaded, Needs, Run, Task, concerns, fold
+from filemill_scheduler.core.state import replace
 from filemill_scheduler.core.view import FileKey
 from filemill_scheduler.repository import READS, Fold, Updated
 

@@ -1,12 +1,11 @@
 """What commands make of tasks and runs: each is applied once, whatever is repeated or comes late."""
 
-from dataclasses import replace
 from typing import TypeVar
 
 from filemill_common.events import TaskCommand, TaskStatus, WorkflowCommand, WorkflowStatus
 from filemill_scheduler.core.creation import rejected, start
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
-from filemill_scheduler.core.state import REMEMBERED_COMMANDS, Run, Task
+from filemill_scheduler.core.state import REMEMBERED_COMMANDS, Run, Task, replace
 from filemill_scheduler.core.transitions import cancel, end_run, make_ready, offer, settle_ended
 from filemill_scheduler.core.view import View
 

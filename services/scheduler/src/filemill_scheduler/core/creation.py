@@ -1,6 +1,5 @@
 """How tasks and runs come to be, and come to depend on each other."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,7 @@ from filemill_common.ids import step_task_id
 from filemill_common.language import Definition, InvalidDefinitionError, Step, dump, load
 from filemill_common.language.expressions import has_expression, references
 from filemill_scheduler.core.policy import STUB_LIFE
-from filemill_scheduler.core.state import Run, Task, Unmet
+from filemill_scheduler.core.state import Run, Task, Unmet, replace
 from filemill_scheduler.core.transitions import begin_if_due, count_ended, run_event
 from filemill_scheduler.core.view import View
 

@@ -1,7 +1,5 @@
 """What a task needs the moment it may begin: rendered options, a resolved input, a name for its output."""
 
-from dataclasses import replace
-
 from pydantic import ValidationError
 
 from filemill_common.events import Failure, JsonObject
@@ -9,7 +7,7 @@ from filemill_common.ids import step_task_id
 from filemill_common.language import ExpressionError, render
 from filemill_common.storage.paths import InvalidPathError, normalise
 from filemill_common.task_types import TASK_TYPES, TaskType, default_output, resolve_options
-from filemill_scheduler.core.state import Run, Task
+from filemill_scheduler.core.state import Run, Task, replace
 from filemill_scheduler.core.view import View
 
 

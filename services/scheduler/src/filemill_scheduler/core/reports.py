@@ -1,6 +1,5 @@
 """What a worker's report, or a look at what is due, makes of a task."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from filemill_common.events import (
@@ -19,7 +18,7 @@ from filemill_common.events import (
     TaskStatus,
 )
 from filemill_scheduler.core.policy import LEASE, TOMBSTONE_LIFE
-from filemill_scheduler.core.state import Task
+from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.core.transitions import (
     complete,
     fail,

@@ -17,7 +17,6 @@ stale. Whatever ends a task counts it in its run and in those that wait for it, 
 """
 
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from filemill_common.events import (
@@ -44,7 +43,7 @@ from filemill_common.events import (
 )
 from filemill_scheduler.core.policy import LEASE, LOSSES_ALLOWED, OUTPUTS_LIMIT, Retry, retry_decision
 from filemill_scheduler.core.readiness import NotReadyError, prepare
-from filemill_scheduler.core.state import Run, Task, Unmet
+from filemill_scheduler.core.state import Run, Task, Unmet, replace
 from filemill_scheduler.core.view import MissingError, View
 
 

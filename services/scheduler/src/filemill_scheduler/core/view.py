@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from filemill_common.events import Event, StoredFile
-from filemill_scheduler.core.state import Run, Task
+from filemill_scheduler.core.state import Run, Task, replace
 
 FileKey = tuple[str, str]
 """Tenant and path."""
