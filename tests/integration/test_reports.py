@@ -1,0 +1,1 @@
+"""What is told twice, late, or about nothing known changes nothing."""
