@@ -1,0 +1,1 @@
+"""What a step costs; run by ``make bench``."""
