@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run up down status check test unit bench lock schemas clean
+.PHONY: help install packages run up down status check test unit bench lock schemas clean
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python

@@ -117,7 +117,7 @@ async def serve(smtp_port: int, http_port: int) -> None:
 
 def _body(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""
+    return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
 
 if __name__ == "__main__":

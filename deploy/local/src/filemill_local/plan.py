@@ -17,6 +17,9 @@ PROGRAMS: Final = ("epmd", "rabbitmq", "mongod", "mail", *SERVICES)
 PORTS: Final = ("epmd", "dist", "management", "rabbitmq", "mongod", "smtp", "mail", *SERVICES)
 REPLICA_SET: Final = "filemill"
 
+# A Unix socket's path has room for 107; this leaves some for its name and a suffix.
+_LONGEST_HOME: Final = 70
+
 _RABBIT: Final = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PACKAGES: Final = {"epmd": ("/usr/bin/epmd", "erlang-base"), "rabbitmq": (_RABBIT, "rabbitmq-server")}
 _FIXED: Final = {
@@ -272,8 +275,13 @@ def plan(home: Path, environment: Mapping[str, str], *, chosen: Mapping[str, int
         mongod: Path of the mongod binary.
 
     Raises:
-        StackError: A port is no number from 1 to 65535, or two programs would share one.
+        StackError: A port is no number from 1 to 65535, two programs would share one, or the
+            path of the home is too long.
     """
+    if len(str(home)) > _LONGEST_HOME:
+        raise StackError(
+            f"FILEMILL_HOME has {len(str(home))} characters; for its Unix socket it may have {_LONGEST_HOME}."
+        )
     ports = dict(chosen)
     for name, (variable, default) in _FIXED.items():
         ports[name] = _port(variable, environment.get(variable) or str(default))

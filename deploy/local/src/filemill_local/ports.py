@@ -1,5 +1,6 @@
-"""Free ports, and who has those that are not."""
+"""Free ports, and why others are not to be had."""
 
+import os
 import random
 import socket
 from collections.abc import Iterable
@@ -9,19 +10,22 @@ from collections.abc import Iterable
 _RANGE = range(15_000, 32_000)
 
 
-def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port of loopback; a port just closed counts as free."""
+def obstacle(port: int) -> str:
+    """Tell why one cannot listen on a port of loopback; empty if one can.
+
+    A port that was closed a moment ago is free.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return os.strerror(error.errno or 0)
+        return ""
 
 
 def choose(names: Iterable[str]) -> dict[str, int]:
     """Choose a different free port for each name, at random: others choose at the same time."""
     candidates = random.sample(_RANGE, len(_RANGE))
-    free = (port for port in candidates if is_free(port))
+    free = (port for port in candidates if not obstacle(port))
     return dict(zip(names, free, strict=False))

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from filemill_local import ports, servers, supervisor
 from filemill_local.plan import PORTS, PROGRAMS, Plan, StackError, missing_packages, plan
+from filemill_local.words import last_words
 
 SERVERS: Final = ("epmd", "rabbitmq", "mongod")
 
@@ -128,7 +129,7 @@ class Stack:
             try:
                 self.wait_ready(*self.plan.programs)
             except BaseException:
-                self._end()
+                self._end(patience=5)
                 raise
             return True
 
@@ -150,7 +151,7 @@ class Stack:
             case "rabbitmq":
                 return servers.rabbit_is_ready(port)
             case "mongod":
-                return servers.mongod_is_ready(port)
+                return servers.accepts(port) and servers.mongod_is_ready(port)
             case "mail":
                 return servers.answers_200(f"http://127.0.0.1:{port}/messages")
             case _:
@@ -163,15 +164,18 @@ class Stack:
             StackError: One ended three times meanwhile, or a minute was not enough.
         """
         deadline = time.monotonic() + _DEADLINE
-        for name in names:
-            pids: set[int] = set()
-            while not self.is_ready(name):
-                pids |= {self.pid(name)} - {0}
-                if len(pids) >= _STARTS:
+        pids: dict[str, set[int]] = {name: set() for name in names}
+        while waiting := [name for name in names if not self.is_ready(name)]:
+            for name in waiting:
+                pids[name] |= {self.pid(name)} - {0}
+                if len(pids[name]) >= _STARTS:
                     raise StackError(f"{name} ends as soon as it starts. {self._last_words(name)}")
-                if time.monotonic() > deadline:
-                    raise StackError(f"{name} is not ready after a minute. {self._last_words(name)}")
-                time.sleep(0.1)
+            if self._supervisor is not None and self._supervisor.poll() is not None:
+                raise StackError(f"The supervisor ended. {self._last_words('supervisor')}")
+            if time.monotonic() > deadline:
+                late = ", ".join(waiting)
+                raise StackError(f"Not ready in a minute: {late}. {self._last_words(waiting[0])}")
+            time.sleep(0.1)
 
     def status(self) -> tuple[Row, ...]:
         """Look at each program."""
@@ -224,8 +228,8 @@ class Stack:
             raise StackError(f"Packages are missing: apt-get install {' '.join(missing)}.")
         for name in self.plan.programs:
             for port in self.plan.listens_on(name):
-                if not ports.is_free(port):
-                    raise StackError(f"Port {port}, which {name} needs, is taken by another program.")
+                if reason := ports.obstacle(port):
+                    raise StackError(f"Port {port} is not to be had for {name}: {reason}.")
 
     def _write_files(self) -> None:
         for folder in ("files", "log", "run", "rabbitmq", "mongod"):
@@ -237,11 +241,9 @@ class Stack:
             path.write_text(text)
 
     def _last_words(self, name: str) -> str:
-        try:
-            lines = self.plan.log_file(name).read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return "It wrote no log."
-        return "\n".join((f"The end of {self.plan.log_file(name)}:", *lines[-5:]))
+        file = self.plan.log_file(name)
+        log = file.read_text(errors="replace")[-100_000:] if file.exists() else ""
+        return "\n".join((f"Its log {file} ends with:", *last_words(log)))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
