@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filemill_worker.core.failures import explain
 from filemill_worker.core.ffmpeg import probe_command
 from filemill_worker.core.limits import Limits
 from filemill_worker.core.media import Media, Picture, parse_probe
@@ -58,7 +59,8 @@ class MediaFile:
         """Say what the input is.
 
         Raises:
-            ProcessingError: ``corrupt_input``, ``unsupported_input``, or a limit was reached.
+            ProcessingError: ``corrupt_input``, ``unsupported_input``, ``picture_too_large``, or a limit was
+                reached.
         """
         if self._local_source.stat().st_size == 0:
             raise ProcessingError("corrupt_input", "the input is empty")
@@ -68,17 +70,23 @@ class MediaFile:
             # More than this is no description of a video any more; cut off, it is no JSON.
             printed.extend(data[: _PROBE_BYTES - len(printed)])
 
-        await self._sandbox.run(self._launch, probe_command(self.source, self.limits), keep)
+        complaints = await self._sandbox.run(self._launch, probe_command(self.source, self.limits), keep)
         try:
-            return parse_probe(bytes(printed))
+            media = parse_probe(bytes(printed))
         except ValueError as error:
             raise ProcessingError("corrupt_input", "nothing sensible can be read from the input") from error
+        if media.picture is None and complaints:
+            # A picture over the limit is not opened, and then listed without a size.
+            reason = explain(1, complaints, self._launch)
+            if reason.code == "picture_too_large":
+                raise reason
+        return media
 
     async def probe_video(self) -> tuple[Media, Picture]:
         """Say what the input is, if it has a moving picture of a size that is allowed.
 
         Raises:
-            ProcessingError: As ``probe``; ``no_video``, ``picture_too_large``.
+            ProcessingError: As ``probe``; ``no_video``.
         """
         media = await self.probe()
         if media.picture is None:

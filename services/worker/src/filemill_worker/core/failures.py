@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from filemill_worker.core.launch import Launch
 from filemill_worker.errors import ProcessingError
 
+_CPU_TIME = ("cpu_time_exceeded", "it used more processor time than is allowed", False)
 _SIGNALS: Mapping[int, tuple[str, str, bool]] = {
     # 128 and the signal, as a shell and bubblewrap tell it.
     128 + 9: ("killed", "it was killed from outside, perhaps because memory ran out", True),
-    128 + 24: ("cpu_time_exceeded", "it used more processor time than is allowed", False),
+    128 + 24: _CPU_TIME,
+    # ffmpeg's own answers to the one signal that it is ever sent, and to the fourth of the kind.
+    255: _CPU_TIME,
+    123: _CPU_TIME,
     128 + 25: ("file_too_large", "it wrote a larger file than is allowed", False),
 }
 _CRASHES = frozenset(128 + number for number in (4, 5, 6, 7, 8, 11))
 
-_TELLTALES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), code, retryable)
-    for pattern, code, retryable in (
-        (r"^(bwrap|prlimit|setpriv|env): ", "sandbox_failed", True),
-        (r"received signal 24", "cpu_time_exceeded", False),
-        (r"cannot allocate memory|malloc of size|memory allocation error", "out_of_memory", False),
-        (r"no space left on device", "storage_full", True),
-        (r"file too large", "file_too_large", False),
-        (r"max(imum)? pixel count|picture size .* is invalid", "picture_too_large", False),
-        (r"whitelist|decoder .*not found|unknown decoder|no decoder", "unsupported_input", False),
-        (
-            r"invalid data|moov atom not found|error while decoding|partial file|end of file",
-            "corrupt_input",
-            False,
-        ),
+_TELLTALES: tuple[tuple[str, bool, re.Pattern[str]], ...] = tuple(
+    (code, retryable, re.compile(pattern, re.IGNORECASE))
+    for code, retryable, pattern in (
+        ("sandbox_failed", True, r"^(bwrap|prlimit|setpriv|env): "),
+        ("out_of_memory", False, r"cannot allocate memory|malloc of size|memory allocation error"),
+        ("out_of_memory", False, r"thread creation failed|failed to map segment"),
+        ("storage_full", True, r"no space left on device"),
+        ("file_too_large", False, r"file too large"),
+        ("picture_too_large", False, r"max(imum)? pixel count|picture size .* is invalid"),
+        ("unsupported_input", False, r"whitelist|decoder .*not found|unknown decoder|no decoder"),
+        ("corrupt_input", False, r"invalid data|moov atom|error while decoding|partial file|end of file"),
     )
 )
 _NOISE = re.compile(r"conversion failed|last message repeated", re.IGNORECASE)
@@ -52,7 +52,7 @@ def explain(status: int, printed: str, launch: Launch) -> ProcessingError:
         return ProcessingError(code, f"ffmpeg failed: {what}", retryable=retryable)
     if status in _CRASHES:
         return ProcessingError("crashed", f"ffmpeg crashed (signal {status - 128}) on this input")
-    for pattern, code, retryable in _TELLTALES:
+    for code, retryable, pattern in _TELLTALES:
         if any(pattern.search(line) for line in printed.splitlines()):
             return ProcessingError(code, f"ffmpeg failed: {words}", retryable=retryable)
     return ProcessingError("ffmpeg_failed", f"ffmpeg failed: {words}")

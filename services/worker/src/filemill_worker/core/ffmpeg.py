@@ -195,7 +195,7 @@ def fit(
     """
     factors = [box / side for box, side in zip((width, height), size, strict=True) if box is not None]
     factor = min(factors, default=1.0)
-    wide, high = (max(multiple, round(side * factor / multiple) * multiple) for side in size)
+    wide, high = (max(multiple, int(side * factor / multiple + 0.5) * multiple) for side in size)
     return wide, high
 
 

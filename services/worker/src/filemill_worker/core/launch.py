@@ -42,7 +42,7 @@ def bwrap_launch(source: Path, folder: Path, limits: Limits) -> Launch:
     """
     prefix = (
         *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
-        *("--setenv", "PATH", "/usr/bin", "--setenv", "LANG", "C.UTF-8"),
+        *("--setenv", "PATH", "/usr/local/bin:/usr/bin", "--setenv", "LANG", "C.UTF-8"),
         # Each malloc arena reserves 64 MB of address space, which is what the memory limit counts.
         *("--setenv", "MALLOC_ARENA_MAX", "2"),
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),
@@ -63,7 +63,7 @@ def pod_launch(source: Path, folder: Path, limits: Limits) -> Launch:
     The number of processes is the container's to limit: here it would count the whole user's.
     """
     prefix = (
-        *("env", "-i", "PATH=/usr/bin", "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2"),
+        *("env", "-i", "PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2"),
         *("setpriv", "--pdeathsig", "KILL", "--no-new-privs"),
         *_prlimit(limits),
     )

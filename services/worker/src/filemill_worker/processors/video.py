@@ -158,14 +158,17 @@ def _moment(options: VideoThumbnailOptions, media: Media, picture: Picture) -> f
     Raises:
         ProcessingError: ``out_of_range``.
     """
-    length = picture.duration or 0.0
+    length = picture.duration
     if isinstance(options.at, str):
-        # At 100 % nothing is shown any more, so the end is where the last picture begins.
-        last = max(0.0, length - _frame_time(media))
-        return round(min(length * float(options.at.removesuffix("%")) / 100, last), 3)
-    if length and options.at >= length:
-        raise _beyond("at", options.at, length)
-    return options.at
+        at = (length or 0.0) * float(options.at.removesuffix("%")) / 100
+    else:
+        at = options.at
+    if length is None:
+        return at
+    if not isinstance(options.at, str) and at >= length:
+        raise _beyond("at", at, length)
+    # Seeking finds the next picture that begins, and after the last one begins there is none.
+    return round(min(at, max(0.0, length - _frame_time(media))), 3)
 
 
 def _frame_time(media: Media) -> float:

@@ -1,0 +1,1 @@
+"""What the worker's tests stand on: small real files, and a bench to work on them."""
