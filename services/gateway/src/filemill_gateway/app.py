@@ -1,0 +1,53 @@
+"""The application: routes, problems, metrics and the pages about them."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
+
+from filemill_gateway import openapi, problems
+from filemill_gateway.dependencies import Dependencies
+from filemill_gateway.httpmetrics import HttpMetrics
+from filemill_gateway.routes import deliveries, events, files, tasks, types, workflows
+
+_UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json")
+
+
+def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
+    """Put the application together.
+
+    Args:
+        dependencies: What its routes work with.
+        more: Other routes to serve, such as those of health and metrics.
+    """
+    app = FastAPIOffline(
+        title="Filemill",
+        summary="Runs file-processing workflows.",
+        version="1",
+        redoc_url=None,
+        telemetry={
+            "operation_spans": False,
+            "exclude": lambda scope: scope["path"].startswith(_UNTRACED),
+        },
+    )
+    app.state.dependencies = dependencies
+    app.add_middleware(HttpMetrics)
+    problems.install(app)
+    openapi.install(app)
+    for router in (
+        tasks.router,
+        workflows.router,
+        files.router,
+        events.router,
+        deliveries.router,
+        types.router,
+        *more,
+    ):
+        app.include_router(router)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return app

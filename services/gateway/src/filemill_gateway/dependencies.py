@@ -1,0 +1,80 @@
+"""What the routes work with, put together once and handed to each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from filemill_common.events import Event, StoredFile
+from filemill_common.storage import Storage
+from filemill_gateway.cache import MetadataCache
+from filemill_gateway.live import Hub
+from filemill_gateway.queries import Queries
+
+TENANT = "default"
+
+
+class Publisher(Protocol):
+    """The part of the bus that requests need."""
+
+    async def publish_or_raise(self, *events: Event) -> None:
+        """Publish with confirm."""
+        ...
+
+
+class Aliases(Protocol):
+    """What paths stand for."""
+
+    async def get(self, tenant: str, path: str) -> StoredFile | None:
+        """Tell what a path stands for now, or None."""
+        ...
+
+    async def put(self, tenant: str, path: str, file: StoredFile, *, at: datetime) -> StoredFile:
+        """Let a path stand for a file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what is accepted and waited for.
+
+    Attributes:
+        body: Bytes of a request.
+        definition: Bytes of a request with a definition.
+        upload: Bytes of a file.
+        appear: How long an unknown id may take to appear.
+        probe: How long a request waits for the metadata of a file.
+        repair: How long a live stream may be silent before it looks whether something was lost.
+    """
+
+    body: int = 1 << 20
+    definition: int = 4 << 20
+    upload: int = 10 << 30
+    appear: timedelta = timedelta(seconds=2)
+    probe: timedelta = timedelta(seconds=5)
+    repair: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """All that the gateway needs of the world."""
+
+    publisher: Publisher
+    queries: Queries
+    aliases: Aliases
+    storage: Storage
+    hub: Hub
+    metadata: MetadataCache
+    now: Callable[[], datetime]
+    limits: Limits = Limits()
+
+
+def _of(request: Request) -> Dependencies:
+    found: Dependencies = request.app.state.dependencies
+    return found
+
+
+Needs = Annotated[Dependencies, Depends(_of)]
+"""What a route declares to be handed the dependencies."""

@@ -1,0 +1,93 @@
+"""The OpenAPI document: FastAPI's own, with our problems, and the bodies that we read ourselves."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from filemill_common.language import Definition
+from filemill_gateway.core.tasks import TaskRequest
+from filemill_gateway.problems import MEDIA_TYPE, ProblemDetails
+from filemill_gateway.requests import YAML
+
+_SCHEMAS: Final = "#/components/schemas/{model}"
+_PROBLEM: Final = {
+    "description": "A problem (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+}
+_BYTES: Final = {"type": "string", "format": "binary"}
+_WORKFLOW: Final = {
+    "oneOf": [
+        {
+            "title": "WorkflowRequest",
+            "type": "object",
+            "required": ["definition"],
+            "additionalProperties": False,
+            "properties": {
+                "definition": {"$ref": "#/components/schemas/Definition"},
+                "input": {"type": "object", "additionalProperties": True},
+            },
+        },
+        {"$ref": "#/components/schemas/Definition"},
+        {"title": "FlatDefinition", "type": "object", "description": "The original system's flat shape."},
+    ]
+}
+
+TASK_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TaskRequest"}}},
+    }
+}
+WORKFLOW_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {media: {"schema": _WORKFLOW} for media in ("application/json", *sorted(YAML))},
+    }
+}
+FILE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}
+}
+FORM_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["path", "file"],
+                    "properties": {"path": {"type": "string"}, "file": _BYTES},
+                }
+            }
+        },
+    }
+}
+
+
+def install(app: FastAPI) -> None:
+    """Let ``app`` describe its problems and bodies too."""
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _complete(FastAPI.openapi(app))
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]  # the way that FastAPI's manual shows
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for model in (ProblemDetails, TaskRequest, Definition):
+        schemas.update(_schemas(model))
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"] |= {"4XX": _PROBLEM, "5XX": _PROBLEM}
+    return document
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=_SCHEMAS)
+    return {**schema.pop("$defs", {}), model.__name__: schema}

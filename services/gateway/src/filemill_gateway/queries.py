@@ -1,0 +1,234 @@
+"""What the gateway reads in MongoDB, as views; it writes no state of tasks and workflows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+from pymongo import DESCENDING
+
+from filemill_common.clock import rfc3339
+from filemill_common.events import JsonObject, StoredFile, TaskStatus, TaskView, WorkflowStatus, WorkflowView
+from filemill_common.store import Document, Store, task_view, translated, workflow_input, workflow_view
+from filemill_common.store.documents import decode_json
+from filemill_common.store.indexes import DELIVERIES, FILE_METADATA, TASKS, WORKFLOWS
+from filemill_gateway.core.cursors import Cursor
+from filemill_gateway.core.workflows import StepShape, WorkflowShape, step_shape, workflow_shape
+
+View = TypeVar("View", TaskView, WorkflowView)
+Item = TypeVar("Item")
+
+_UNSHOWN: Final = {"definition": 0, "outputs": 0, "dependents": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[View]):
+    """A task or run as it is stored.
+
+    Attributes:
+        view: As it is shown; None for what was deleted.
+        commands: Ids of the last commands it took.
+        input: What it reads, once that is resolved.
+    """
+
+    id: str
+    view: View | None
+    version: int
+    body_digest: str
+    partition_key: str
+    commands: tuple[str, ...] = ()
+    input: StoredFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run with its steps, and the version of each."""
+
+    shape: WorkflowShape
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of a list, and where it goes on."""
+
+    items: tuple[Item, ...]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks, runs or deliveries are listed.
+
+    Attributes:
+        equal: Field to the value it must have.
+        labels: All of these must be there.
+        after: Created at or after this.
+        before: Created before this.
+    """
+
+    statuses: Sequence[str] = ()
+    equal: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+class Queries:
+    """Reads of one tenant's tasks, runs, deliveries and metadata.
+
+    Every method raises StoreUnavailableError if MongoDB cannot be reached.
+    """
+
+    def __init__(self, store: Store, *, tenant: str = "default") -> None:
+        self._tasks = store.collection(TASKS)
+        self._workflows = store.collection(WORKFLOWS)
+        self._deliveries = store.collection(DELIVERIES)
+        self._metadata = store.collection(FILE_METADATA)
+        self._tenant = tenant
+
+    async def task(self, task_id: str) -> Stored[TaskView] | None:
+        """Give a task, or what is left of it; None if there is none, or only others that wait for it."""
+        with translated():
+            document = await self._tasks.find_one({"_id": task_id, "tenant": self._tenant}, _UNSHOWN)
+        if document is None or (document.get("status") is None and document.get("created_at") is None):
+            return None
+        return _stored(document, task_view(document) if document.get("status") else None)
+
+    async def workflow(self, workflow_id: str) -> Stored[WorkflowView] | None:
+        """Give a run without its steps, or what is left of it; None if there is none."""
+        with translated():
+            document = await self._workflows.find_one({"_id": workflow_id, "tenant": self._tenant}, _UNSHOWN)
+        if document is None:
+            return None
+        return _stored(document, workflow_view(document) if document.get("status") else None)
+
+    async def snapshot(self, workflow_id: str) -> Snapshot | None:
+        """Give a run with its steps; None if there is none, or it was deleted."""
+        with translated():
+            # The run first: what ends it is stored with it, so steps read later are no older.
+            run = await self._workflows.find_one({"_id": workflow_id, "tenant": self._tenant}, _UNSHOWN)
+            if run is None or run.get("status") is None:
+                return None
+            found = self._tasks.find({"workflow_id": workflow_id, "status": {"$ne": None}}, _UNSHOWN)
+            tasks = await found.sort("index", 1).to_list(None)
+        steps = tuple(_step(task) for task in tasks)
+        versions = {document["_id"]: int(document["version"]) for document in (run, *tasks)}
+        return Snapshot(workflow_shape(workflow_view(run), workflow_input(run), steps), versions)
+
+    async def position(self, workflow_id: str) -> int:
+        """Give the sum of the versions of a run and its steps: cheaper than to read them."""
+        with translated():
+            run = await self._workflows.find_one({"_id": workflow_id}, {"version": 1})
+            steps = [{"$match": {"workflow_id": workflow_id, "status": {"$ne": None}}}]
+            total = [{"$group": {"_id": None, "sum": {"$sum": "$version"}}}]
+            sums = await self._tasks.aggregate([*steps, *total]).to_list(1)
+        return int(run["version"] if run else 0) + int(sums[0]["sum"] if sums else 0)
+
+    async def tasks(self, wanted: Filter, *, limit: int, cursor: Cursor | None = None) -> Page[TaskView]:
+        """List tasks, newest first."""
+        everything = [status.value for status in TaskStatus]
+        found = await self._list(self._tasks, wanted, everything, limit, cursor)
+        return _page([task_view(document) for document in found], found, limit)
+
+    async def workflows(
+        self, wanted: Filter, *, limit: int, cursor: Cursor | None = None
+    ) -> Page[WorkflowView]:
+        """List runs without their steps, newest first."""
+        everything = [status.value for status in WorkflowStatus]
+        found = await self._list(self._workflows, wanted, everything, limit, cursor)
+        return _page([workflow_view(document) for document in found], found, limit)
+
+    async def deliveries(
+        self, wanted: Filter, *, limit: int, cursor: Cursor | None = None
+    ) -> Page[JsonObject]:
+        """List what the notifier sent, or tries to, newest first."""
+        found = await self._list(self._deliveries, wanted, (), limit, cursor)
+        return _page([_plain(document) for document in found], found, limit)
+
+    async def metadata(self, digest: str, *, now: datetime) -> JsonObject | None:
+        """Give what a probe found out about the content with a digest; None if that is not known."""
+        with translated():
+            # The server removes what expired once a minute, so what it still has may be over.
+            document = await self._metadata.find_one(
+                {"_id": f"{self._tenant}:{digest}", "expires_at": {"$gt": now}}
+            )
+        return None if document is None else _object(document["metadata"])
+
+    async def _list(
+        self,
+        collection: Any,
+        wanted: Filter,
+        everything: Iterable[str],
+        limit: int,
+        cursor: Cursor | None,
+    ) -> list[Document]:
+        """Read a page and one document more, which tells whether there is another page."""
+        conditions: list[Document] = [{"tenant": self._tenant}]
+        statuses = list(wanted.statuses or everything)  # a stub or tombstone has none, and is not shown
+        if statuses:
+            conditions.append({"status": {"$in": statuses}})
+        conditions += ({name: {"$eq": value}} for name, value in wanted.equal.items())
+        conditions += (
+            {"labels": {"$elemMatch": {"k": {"$eq": key}, "v": {"$eq": value}}}}
+            for key, value in wanted.labels.items()
+        )
+        if wanted.after is not None:
+            conditions.append({"created_at": {"$gte": wanted.after}})
+        if wanted.before is not None:
+            conditions.append({"created_at": {"$lt": wanted.before}})
+        if cursor is not None:
+            older = {"created_at": {"$lt": cursor.created_at}}
+            conditions.append({"$or": [older, {"created_at": cursor.created_at, "_id": {"$lt": cursor.id}}]})
+        order = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        with translated():
+            found = collection.find({"$and": conditions}, _UNSHOWN).sort(order).limit(limit + 1)
+            documents: list[Document] = await found.to_list(None)
+        return documents
+
+
+def _stored(document: Document, view: View | None) -> Stored[View]:
+    given = document.get("input")
+    return Stored(
+        id=document["_id"],
+        view=view,
+        version=int(document["version"]),
+        body_digest=document.get("body_digest") or "",
+        partition_key=document.get("partition_key") or document["_id"],
+        commands=tuple(document.get("commands") or ()),
+        input=StoredFile(**given) if given else None,
+    )
+
+
+def _step(document: Document) -> StepShape:
+    return step_shape(task_view(document), order=document.get("order"))
+
+
+def _page(items: Sequence[Item], documents: Sequence[Document], limit: int) -> Page[Item]:
+    if len(documents) <= limit:
+        return Page(tuple(items), None)
+    last = documents[limit - 1]
+    return Page(tuple(items[:limit]), Cursor(created_at=last["created_at"], id=last["_id"]))
+
+
+def _object(value: Any) -> JsonObject:
+    found: JsonObject = decode_json(value) if isinstance(value, str) else value
+    return found
+
+
+def _plain(document: Document) -> JsonObject:
+    """Show a document as it is, under the names of JSON."""
+    shown: JsonObject = _jsonable({key: value for key, value in document.items() if key != "_id"})
+    return {"id": str(document["_id"]), **shown}
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case dict():
+            return {key: _jsonable(item) for key, item in value.items()}
+        case list():
+            return [_jsonable(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,102 @@
+"""What routes ask of a request: its body within bounds, its key, its trace."""
+
+import re
+from collections.abc import AsyncIterator, Collection
+from typing import Any, Final
+
+from fastapi import Request
+from opentelemetry import propagate
+
+from filemill_common.language import InvalidDefinitionError, parse_yaml
+from filemill_gateway.core.bodies import check_values, parse_json
+from filemill_gateway.core.invalid import InvalidRequestError, problem
+from filemill_gateway.problems import ProblemError
+
+JSON: Final = frozenset({"application/json"})
+YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+async def body_of(request: Request, *, limit: int, types: Collection[str] = JSON) -> Any:
+    """Read a body of JSON (or YAML, where ``types`` has it) of at most ``limit`` bytes.
+
+    Raises:
+        ProblemError: It is too large, or of another type.
+        InvalidRequestError: It cannot be read, or holds what cannot be stored.
+    """
+    media_type = media_type_of(request)
+    if media_type and media_type not in types and not media_type.endswith("+json"):
+        known = " or ".join(sorted(types))
+        raise ProblemError("unsupported_media_type", f"send {known}, not {media_type[:80]!r}")
+    refuse_declared(request, limit)
+    body = bytearray()
+    async for chunk in bounded(request.stream(), limit):
+        body += chunk
+    if media_type not in YAML:
+        return parse_json(bytes(body))
+    try:
+        value = parse_yaml(body.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError([problem("invalid_yaml", "the body is no UTF-8")]) from error
+    except InvalidDefinitionError as error:
+        raise InvalidRequestError(error.problems) from error
+    check_values(value)
+    return value
+
+
+def media_type_of(request: Request) -> str:
+    """Give the media type of the body without its parameters; empty if it has none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def refuse_declared(request: Request, limit: int) -> None:
+    """Refuse a body by the length that its sender declares, before any of it is read.
+
+    Raises:
+        ProblemError: It is too large.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+
+
+async def bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """Pass chunks on until there are more than ``limit`` bytes.
+
+    Raises:
+        ProblemError: There are.
+    """
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Give the ``Idempotency-Key`` of a request.
+
+    Raises:
+        InvalidRequestError: It is empty, over 255 characters, or has others than visible ASCII ones.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        message = "Idempotency-Key is 1 to 255 visible ASCII characters"
+        raise InvalidRequestError([problem("invalid_idempotency_key", message)])
+    return key
+
+
+def traceparent_of(request: Request) -> str | None:
+    """Give the trace that a request belongs to, for the events it leads to."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    found = carrier.get("traceparent") or request.headers.get("traceparent", "")
+    return found if _TRACEPARENT.fullmatch(found) else None
+
+
+def _too_large(limit: int) -> ProblemError:
+    # What is left of the body is not read, so the connection cannot be used again.
+    return ProblemError("too_large", f"the body has more than {limit} bytes", headers={"Connection": "close"})
