@@ -59,6 +59,16 @@ class TestUpAndDown:
 
         assert first.plan.ports["mongod"] != second.plan.ports["mongod"]
 
+    def test_up_after_the_supervisor_was_killed_takes_over_from_what_it_left(self, home: Path) -> None:
+        stack = stack_of(home, "epmd")
+        stack.up()
+        left = stack.pid("epmd")
+        os.kill(int((home / "run" / "supervisor.pid").read_text()), signal.SIGKILL)
+
+        assert stack.up()
+        assert stack.pid("epmd") != left
+        assert stack.down() == 2
+
     def test_what_stays_up_holds_nothing_of_its_callers(self, home: Path) -> None:
         reader, writer = os.pipe()
         os.set_inheritable(writer, True)

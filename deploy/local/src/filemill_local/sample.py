@@ -89,6 +89,7 @@ def _filemill(gateway: str, *arguments: str, quiet: bool = False) -> str:
 
 
 def _checked(command: tuple[str, ...], sentence: str, *, gateway: str = "", capture: bool = False) -> str:
+    sys.stdout.flush()  # what was said so far stands before what the command says
     try:
         done = subprocess.run(  # noqa: S603
             command,

@@ -122,8 +122,8 @@ class Stack:
                 self.plan = Plan.from_json(self.plan.state_file.read_text())
                 self.wait_ready(*self.plan.programs)
                 return False
+            self._end()  # what a killed supervisor left
             self._check()
-            supervisor.end(self.plan.home)
             self._write_files()
             self._supervisor = supervisor.start(self.plan, self._environment, tied=self._tied)
             try:
