@@ -30,6 +30,8 @@ def bwrap_launch(source: Path, folder: Path, limits: Limits) -> Launch:
 
     It sees the system's libraries, the one input (under a neutral name) and the one folder, nothing else;
     it has no network, no terminal, no environment of ours, and dies with the worker, even if that is killed.
+    (A worker killed in the milliseconds in which bubblewrap itself starts may leave it behind; the limit of
+    processor time ends it.)
 
     Args:
         source: Local file to read.

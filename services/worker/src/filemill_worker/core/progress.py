@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_LONGEST_LINE = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -34,7 +36,8 @@ class ProgressParser:
 
     def feed(self, data: bytes) -> tuple[Progress, ...]:
         """Take the next bytes; return what they complete."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-_LONGEST_LINE:]
         found = []
         for line in lines:
             key, _, value = line.decode("ascii", "replace").partition("=")
