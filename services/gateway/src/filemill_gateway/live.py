@@ -120,6 +120,10 @@ class Hub:
             for watcher in watchers:
                 watcher.end()
 
+    def is_watched(self, topic: str) -> bool:
+        """Whether anybody watches it."""
+        return topic in self._watchers
+
     @contextmanager
     def watch(self, topic: str) -> Iterator[Watcher]:
         """Watch a task or run by its id, or ``EVERYTHING``, until the block is left."""

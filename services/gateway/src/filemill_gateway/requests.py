@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
 from fastapi import Request
-from opentelemetry import propagate
 
 from filemill_common.language import InvalidDefinitionError, parse_yaml
+from filemill_common.telemetry import current_traceparent
 from filemill_gateway.core.bodies import check_values, parse_json
 from filemill_gateway.core.invalid import InvalidRequestError, problem
 from filemill_gateway.problems import ProblemError
@@ -91,9 +91,8 @@ def idempotency_key(request: Request) -> str | None:
 
 def traceparent_of(request: Request) -> str | None:
     """Give the trace that a request belongs to, for the events it leads to."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    found = carrier.get("traceparent") or request.headers.get("traceparent", "")
+    # Where this process records no traces, the client's goes on as it came.
+    found = current_traceparent() or request.headers.get("traceparent", "")
     return found if _TRACEPARENT.fullmatch(found) else None
 
 
