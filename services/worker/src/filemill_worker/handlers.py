@@ -142,6 +142,7 @@ class Worker:
         self._are_slots_paused = False
         self._pausing = asyncio.Lock()
         self._running: dict[str, _Running] = {}
+        self._alone = 0
         self._is_stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -161,6 +162,7 @@ class Worker:
             raise UnexpectedEventError(f"{type(ready).__name__} is no work for a worker")
         take = Take(ready, new_id(), self._worker, utc_now(), taken.redelivered)
         running = self._running[take.execution] = _Running(take, self._publisher)
+        self._alone += take.is_alone
         self._idle.clear()
         self._metrics.busy.inc()
         began = asyncio.get_running_loop().time()
@@ -168,7 +170,9 @@ class Worker:
             await self._see_through(taken, running)
         finally:
             del self._running[take.execution]
-            self._give_turns()
+            if self._alone:
+                self._give_turns()
+            self._alone -= take.is_alone
             if not self._running:
                 self._idle.set()
             self._metrics.busy.dec()
@@ -197,8 +201,11 @@ class Worker:
         """Have the work done and told; cancelling this ends the work too."""
         async with asyncio.TaskGroup() as tasks:
             work = running.work = tasks.create_task(self._work(running))
-            self._give_turns()
             if not running.take.is_long_at_once:
+                if self._alone:
+                    self._give_turns()
+                else:
+                    running.turn.set()
                 await asyncio.wait({work}, timeout=self._long_after)
             renewing = None
             if not work.done() and not self._is_stopping:
@@ -232,7 +239,7 @@ class Worker:
     async def _pause_or_resume(self) -> None:
         """Take nothing while an attempt runs alone or waits for that, and when stopping."""
         async with self._pausing:
-            pause = self._is_stopping or any(each.take.is_alone for each in self._running.values())
+            pause = self._is_stopping or self._alone > 0
             if pause != self._are_slots_paused:
                 self._are_slots_paused = pause
                 await asyncio.gather(*(slot.pause() if pause else slot.resume() for slot in self._slots))
