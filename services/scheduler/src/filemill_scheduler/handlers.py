@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from filemill_common.events import Event
-from filemill_common.messaging import Batch
+from filemill_common.messaging import Batch, BrokerUnavailableError
 from filemill_scheduler.core import Decision, Loaded, Needs, fold
+from filemill_scheduler.core.intake import Refused, admit
 from filemill_scheduler.core.policy import LEASE
 from filemill_scheduler.metrics import Metrics
 from filemill_scheduler.repository import Fold, Updated
@@ -66,6 +67,31 @@ class SchedulerHandler:
         self._tasks.confirmed([entry for entry, ok in zip(updated.entries, sent, strict=False) if ok])
         await self._publisher.tell(decision.retold)
         return decision.taken
+
+
+class IntakeHandler:
+    """The door for other systems' events: checks them, and sends them on to their partition."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def on_batch(self, batch: Batch) -> int:
+        """Send on what may come in, and park what may not; tell how much was taken.
+
+        What the broker did not take is not taken here either, so it comes again; the ids stay, so a
+        repetition changes nothing.
+        """
+        admitted: list[Event] = []
+        for event in batch.events:
+            match admit(event):
+                case Refused() as refused:
+                    await self._publisher.park(event, refused.code, refused.message)
+                case Event() as let_in:
+                    admitted.append(let_in)
+        sent = await self._publisher.publish(admitted)
+        if not all(sent):
+            raise BrokerUnavailableError("what came in could not be sent on")
+        return len(batch.events)
 
 
 def _fold(*, may_lapse: bool) -> Fold:

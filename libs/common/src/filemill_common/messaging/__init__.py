@@ -1,1 +1,22 @@
 """The bus: the only module that speaks to RabbitMQ."""
+
+from filemill_common.messaging.bus import Bus
+from filemill_common.messaging.codec import DecodeError
+from filemill_common.messaging.consumer import Batch, BatchHandler, Consumption
+from filemill_common.messaging.link import BrokerUnavailableError
+from filemill_common.messaging.slots import Slot, Taken
+from filemill_common.messaging.subscription import Subscription
+from filemill_common.messaging.topology import Topology
+
+__all__ = [
+    "Batch",
+    "BatchHandler",
+    "BrokerUnavailableError",
+    "Bus",
+    "Consumption",
+    "DecodeError",
+    "Slot",
+    "Subscription",
+    "Taken",
+    "Topology",
+]

@@ -1,0 +1,69 @@
+"""Whether a service can do its work: named checks, and the routes that show them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one thing is.
+
+    Attributes:
+        ok: Whether it is as it should be.
+        detail: A few words for people.
+    """
+
+    ok: bool
+    detail: str = ""
+
+
+class Health:
+    """The checks of one process; it is ready when all of them are ok.
+
+    Args:
+        names: Checks that must become ok first.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._checks = {name: Check(ok=False, detail="not yet") for name in names}
+
+    def set(self, name: str, ok: bool, detail: str = "") -> None:
+        """Say how one thing is now."""
+        self._checks[name] = Check(ok, detail)
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is as it should be."""
+        return all(check.ok for check in self._checks.values())
+
+    def report(self) -> dict[str, Any]:
+        """Show all checks."""
+        checks = {name: {"ok": check.ok, "detail": check.detail} for name, check in self._checks.items()}
+        return {"ready": self.ready, "checks": checks}
+
+
+def router(health: Health) -> APIRouter:
+    """Give the routes that orchestrators and Prometheus ask.
+
+    ``/healthz/live`` says that the process runs; a lost broker does not make it a case for a restart.
+    ``/healthz/ready`` answers 503 while a check is not ok.
+    """
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/healthz/live")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @routes.get("/healthz/ready")
+    async def ready() -> JSONResponse:
+        return JSONResponse(health.report(), status_code=200 if health.ready else 503)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
