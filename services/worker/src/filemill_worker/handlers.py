@@ -17,6 +17,7 @@ from filemill_common.events import (
 )
 from filemill_common.ids import new_id
 from filemill_common.task_types import TASK_TYPES
+from filemill_common.telemetry import current_traceparent
 from filemill_worker.core.attempts import Take, turns
 from filemill_worker.execution import Executor
 from filemill_worker.leases import Lease
@@ -160,6 +161,8 @@ class Worker:
         ready = taken.event
         if not isinstance(ready, TaskReady):
             raise UnexpectedEventError(f"{type(ready).__name__} is no work for a worker")
+        if parent := current_traceparent():
+            ready = ready.model_copy(update={"traceparent": parent})
         take = Take(ready, new_id(), self._worker, utc_now(), taken.redelivered)
         running = self._running[take.execution] = _Running(take, self._publisher)
         self._alone += take.is_alone

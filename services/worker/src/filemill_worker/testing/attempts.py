@@ -14,7 +14,7 @@ from filemill_worker.execution import Executor
 from filemill_worker.handlers import Worker
 from filemill_worker.metrics import Metrics
 from filemill_worker.processors import Job, Product, Report
-from filemill_worker.reports import Reports
+from filemill_worker.reports import Publisher, Reports
 
 
 def ready(task: str = "t", task_type: str = "echo", **fields: Any) -> TaskReady:
@@ -140,21 +140,31 @@ class Hands:
 
 
 class AttemptBench:
-    """A worker at work."""
+    """A worker at work.
 
-    def __init__(self, folder: Path, *, long_after: float) -> None:
+    Args:
+        folder: An empty one.
+        long_after: Seconds after which an attempt is long.
+        publisher: The way to the scheduler; the bench's own broker if it is not given.
+        name: Id of the worker.
+    """
+
+    def __init__(
+        self, folder: Path, *, long_after: float, publisher: Publisher | None = None, name: str = "w"
+    ) -> None:
         self.broker = Broker()
         self.hands = Hands(self.broker)
         self.storage = LocalStorage(folder / "storage")
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         self.registry = CollectorRegistry()
-        self.reports = Reports(self.broker)
+        publisher = publisher or self.broker
+        self.reports = Reports(publisher)
         self.slots = [Slot(), Slot()]
         self.worker = Worker(
-            "w",
+            name,
             executor=Executor(self.hands, self.storage, self.scratch),
-            publisher=self.broker,
+            publisher=publisher,
             reports=self.reports,
             metrics=Metrics(self.registry),
             long_after=long_after,
