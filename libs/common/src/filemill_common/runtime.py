@@ -51,11 +51,15 @@ class Context:
         """Answer HTTP with whatever application there is by now (ASGI)."""
         await self._app(scope, receive, send)
 
-    async def end(self) -> None:
-        """Cancel what is done beside, and raise what failed of it."""
-        for task in self._tasks:
+    async def end_background(self, *tasks: asyncio.Task[None]) -> None:
+        """Cancel what is done beside, and wait until it has ended."""
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def end(self) -> None:
+        """Cancel all that is done beside, and raise what failed of it."""
+        await self.end_background(*self._tasks)
         if self._failures:
             raise ExceptionGroup("work in the background failed", self._failures)
 

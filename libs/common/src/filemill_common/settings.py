@@ -36,7 +36,8 @@ class Settings(BaseSettings):
         1, ge=1, le=1024, description="Queues of the scheduler; the same everywhere, changed only when empty."
     )
     pools: Pools = Field(
-        POOLS, description='JSON: pool to patterns of task types, such as {"video": ["video_*"]}.'
+        default_factory=lambda: POOLS,
+        description='JSON: pool to patterns of task types, such as {"video": ["video_*"]}.',
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from opentelemetry import propagate, trace
@@ -15,12 +15,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Tracer
 
 from filemill_common.events import Event
-from filemill_common.settings import Settings
+
+if TYPE_CHECKING:  # the settings know the topology, and the bus traces: a circle if it were real
+    from filemill_common.settings import Settings
 
 _TRACEPARENT = "traceparent"
 
 
-def configure(service: str, settings: Settings) -> TracerProvider:
+def configure(service: str, settings: "Settings") -> TracerProvider:
     """Set up logs and traces of this process; call it once.
 
     Args:

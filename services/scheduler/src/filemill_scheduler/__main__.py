@@ -43,11 +43,14 @@ def main() -> None:
             consumptions.append(await bus.consume(INTAKE_QUEUE, IntakeHandler(bus).on_batch))
             lock = Lock(store, clock, name="timers", owner=new_id(), life=_LOCK_LIFE)
             timers = Timers(Due(store, clock), lock, repository, bus=bus, topology=topology, metrics=metrics)
-            context.background(timers.run())
-            context.background(repository.forget_when_idle())
+            beside = [
+                context.background(timers.run()),
+                context.background(repository.forget_when_idle()),
+            ]
             yield
             for consumption in consumptions:
                 await consumption.stop()
+            await context.end_background(*beside)
             await repository.forget()
         store.close()
 

@@ -101,30 +101,21 @@ class Link:
         Raises:
             BrokerUnavailableError: There is no connection.
         """
-        connection = self._connection
-        if connection is None or not self.is_up:
-            raise BrokerUnavailableError("there is no connection to RabbitMQ")
-        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                await channel.initialize()
+        async with _channel(self._present(), confirms=confirms) as channel:
             yield channel
-        finally:
-            if channel.is_initialized and not channel.is_closed:
-                async with asyncio.timeout(_TIMEOUT):
-                    await channel.close()
 
     async def declare(self) -> None:
-        """Declare the whole durable topology; what is there already stays as it is."""
-        async with self.channel() as channel:
-            exchanges = {
-                each.name: await channel.declare_exchange(each.name, each.kind, durable=True)
-                for each in EXCHANGES
-            }
-            for queue in self._topology.queues():
-                declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-                for exchange, key in queue.bindings:
-                    await declared.bind(exchanges[exchange], key)
+        """Declare the whole durable topology; what is there already stays as it is.
+
+        Raises:
+            BrokerUnavailableError: There is no connection.
+        """
+        await _declare(self._present(), self._topology)
+
+    def _present(self) -> AbstractConnection:
+        if self._connection is None or not self.is_up:
+            raise BrokerUnavailableError("there is no connection to RabbitMQ")
+        return self._connection
 
     async def _keep(self) -> None:
         pause = 0.1
@@ -151,13 +142,37 @@ class Link:
             client_properties={"connection_name": self._name},
         )
         connection.close_callbacks.add(lambda *_: closed.set())
-        self._connection = connection
-        self._connected.set()
         try:
-            await self.declare()
+            await _declare(connection, self._topology)
         except BaseException:
-            self._connected.clear()
             await connection.close()
             raise
+        self._connection = connection
+        self._connected.set()
         self._health.set("broker", ok=True, detail="connected")
         return closed
+
+
+@asynccontextmanager
+async def _channel(connection: AbstractConnection, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
+    channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            await channel.initialize()
+        yield channel
+    finally:
+        if channel.is_initialized and not channel.is_closed:
+            async with asyncio.timeout(_TIMEOUT):
+                await channel.close()
+
+
+async def _declare(connection: AbstractConnection, topology: Topology) -> None:
+    async with _channel(connection, confirms=False) as channel:
+        exchanges = {
+            each.name: await channel.declare_exchange(each.name, each.kind, durable=True)
+            for each in EXCHANGES
+        }
+        for queue in topology.queues():
+            declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+            for exchange, key in queue.bindings:
+                await declared.bind(exchanges[exchange], key)
