@@ -246,6 +246,17 @@ class TestCutLine:
 
 
 class TestMany:
+    async def test_tasks_of_one_run_that_become_ready_together_are_taken_one_by_one(self, rig: Rig) -> None:
+        async with rig.worker("one") as one, rig.worker("two") as two:
+            await rig.scheduler.bus.publish([ready("a"), ready("b"), ready("c")])
+            await becomes(lambda: len(one.hands.working) == len(two.hands.working) == 1)
+
+            assert await rig.scheduler.bus.waiting(QUEUE) == 1
+            for task in ("a", "b", "c"):
+                one.hands.make(task)
+                two.hands.make(task)
+            await becomes(lambda: len(rig.scheduler.reports) == 3)
+
     async def test_each_is_reported_once(self, rig: Rig) -> None:
         tasks = [f"t{number}" for number in range(200)]
         async with rig.worker("one") as one, rig.worker("two") as two:

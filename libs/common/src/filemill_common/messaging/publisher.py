@@ -11,10 +11,10 @@ from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import DeliveryError, PublishError
 from prometheus_client import Counter, Histogram
 
-from filemill_common.events import Event
+from filemill_common.events import Event, TaskReady
 from filemill_common.messaging.codec import BATCH, encode_batch
 from filemill_common.messaging.link import LOST, BrokerUnavailableError, Link
-from filemill_common.messaging.topology import Route
+from filemill_common.messaging.topology import SCHEDULER, Route
 from filemill_common.telemetry import current_traceparent
 
 WINDOW: Final = 200
@@ -51,17 +51,22 @@ class Letter:
 def letters(events: Sequence[Event], routes: Sequence[Route]) -> tuple[Letter, ...]:
     """Put events that go the same way, for the same partition, into one message each.
 
-    What goes the same way keeps its order.
+    What goes the same way keeps its order. Work travels one by one, because a worker takes one by one.
     """
     open_: dict[tuple[Route, str], list[int]] = {}
     done: list[list[int]] = []
     for place, (event, route) in enumerate(zip(events, routes, strict=True)):
-        places = open_.setdefault((route, event.partition_key), [])
+        if isinstance(event, TaskReady):
+            done.append([place])
+            continue
+        # A scheduler's route is its partition already, so reports on many runs share a message.
+        way = (route, "" if route.exchange == SCHEDULER else event.partition_key)
+        places = open_.setdefault(way, [])
         if not places:
             done.append(places)
         places.append(place)
         if len(places) == BATCH:
-            del open_[(route, event.partition_key)]
+            del open_[way]
     return tuple(
         Letter(routes[places[0]], tuple(events[place] for place in places), tuple(places)) for places in done
     )
