@@ -1,0 +1,81 @@
+"""Starts a gateway, and stops it in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from filemill_common.clock import utc_now
+from filemill_common.health import Health, router
+from filemill_common.messaging import Bus
+from filemill_common.runtime import Context, run
+from filemill_common.settings import read
+from filemill_common.storage import LocalStorage
+from filemill_common.store import Files, Store, StoreUnavailableError
+from filemill_gateway.app import create_app
+from filemill_gateway.cache import MetadataCache
+from filemill_gateway.dependencies import Dependencies, Limits
+from filemill_gateway.live import Hub
+from filemill_gateway.queries import Queries
+from filemill_gateway.settings import GatewaySettings
+
+_LOOK_EVERY = 2.0
+"""Seconds between looks whether the store is there."""
+
+
+@asynccontextmanager
+async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[None]:
+    """Answer requests until this is left; then end the live streams, so that the server can stop.
+
+    It answers from the first moment: while a server is away, what does not need it works.
+    """
+    store = Store(str(settings.mongo_url.get_secret_value()), app_name="filemill-gateway")
+    bus = Bus(
+        str(settings.rabbit_url.get_secret_value()),
+        service="gateway",
+        topology=settings.topology,
+        health=context.health,
+    )
+    hub = Hub()
+    dependencies = Dependencies(
+        publisher=bus,
+        queries=Queries(store),
+        aliases=Files(store),
+        storage=LocalStorage(settings.storage_root),
+        hub=hub,
+        metadata=MetadataCache(size=settings.metadata_cache_entries, life=settings.metadata_cache_ttl),
+        now=utc_now,
+        limits=Limits(upload=settings.max_upload),
+    )
+    context.serve(create_app(dependencies, router(context.health)))
+    watching = context.background(_watch(store, context.health))
+    try:
+        async with bus, hub.fed_by(bus):
+            context.health.set("live", ok=True)
+            yield
+    finally:
+        hub.end()
+        watching.cancel()
+        store.close()
+
+
+async def _watch(store: Store, health: Health) -> None:
+    """Say whether the store is there, for ever; reads find out for themselves."""
+    while True:
+        try:
+            await store.now()
+        except StoreUnavailableError:
+            health.set("store", ok=False, detail="MongoDB cannot be reached")
+        else:
+            health.set("store", ok=True)
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+def main() -> None:
+    """Run a gateway until it is asked to stop."""
+    settings = read(GatewaySettings)
+    run("gateway", settings, partial(serving, settings), checks=("broker", "live", "store"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Where the client of a live stream stands."""
+
+from filemill_common.events import TaskEvent, TaskProgressed, TaskStatus, TaskView
+from filemill_gateway.core.changes import Versions, read_position
+from filemill_gateway.testing import BEGINNING
+
+
+def told(of: str, sequence: int) -> TaskEvent:
+    task = TaskView(id=of, type="echo", status=TaskStatus.RUNNING, created_at=BEGINNING, updated_at=BEGINNING)
+    return TaskProgressed(task=task, sequence=sequence)
+
+
+class TestAPosition:
+    def test_is_the_sum_of_the_versions(self) -> None:
+        assert Versions({"w1": 3, "t1": 4}).value == 7
+
+    def test_grows_with_what_is_new(self) -> None:
+        position = Versions({"w1": 3, "t1": 4})
+
+        assert [position.advance(told("t1", 6)), position.advance(told("t2", 1)), position.value] == [
+            True,
+            True,
+            10,
+        ]
+
+    def test_ignores_what_the_snapshot_showed(self) -> None:
+        position = Versions({"t1": 4})
+
+        assert [position.advance(told("t1", 4)), position.advance(told("t1", 3)), position.value] == [
+            False,
+            False,
+            4,
+        ]
+
+    def test_takes_several_changes_of_one_version(self) -> None:
+        position = Versions({"t1": 4})
+
+        assert [position.advance(told("t1", 5)), position.advance(told("t1", 5)), position.value] == [
+            True,
+            True,
+            5,
+        ]
+
+    def test_never_falls(self) -> None:
+        position = Versions({"t1": 4, "t2": 9})
+        position.restart({"t1": 5})
+
+        assert position.value == 13
+
+
+def test_a_position_that_is_none_of_ours_counts_for_nothing() -> None:
+    texts = (None, "", "x", "-1", "1e3", "²", "9" * 30, "42")
+
+    assert [read_position(text) for text in texts] == [0, 0, 0, 0, 0, 0, 0, 42]
