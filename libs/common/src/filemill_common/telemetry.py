@@ -54,8 +54,10 @@ def configure(service: str, settings: "Settings") -> TracerProvider:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for noisy in ("aio_pika", "aiormq", "httpx", "pymongo", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(max(level, logging.ERROR))
+    for noisy in ("httpx", "pymongo", "uvicorn"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    for told_by_us in ("aio_pika", "aiormq"):  # each loss of a connection is logged where it is handled
+        logging.getLogger(told_by_us).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

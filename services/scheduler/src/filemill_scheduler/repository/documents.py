@@ -78,7 +78,7 @@ class _Shape(Generic[Kind]):
     def write(self, old: Kind | None, new: Kind) -> Write:
         """Write what differs from what was read, if nobody wrote meanwhile."""
         if new.version == 0:
-            return InsertOne({"version": 1, **self._differing(self._blank, new)})
+            return InsertOne({"version": 1, "tenant": new.tenant, **self._differing(self._blank, new)})
         changed = self._differing(old or self._blank, new)
         changed["version"] = new.version + 1
         return UpdateOne({"_id": new.id, "version": new.version}, {"$set": changed})
