@@ -73,7 +73,8 @@ class User:
             caught = httpx.get(f"{self.stack.plan.address('mail')}/messages").raise_for_status().json()
             return [message for message in caught if to in str(message["to"])]
 
-        return self.eventually(found, within=within)
+        caught: list[Json] = self.eventually(found, within=within)
+        return caught
 
     def eventually(self, look: Callable[[], Any], *, within: float) -> Any:
         """Look until there is something to be seen; give it.
