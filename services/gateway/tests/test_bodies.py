@@ -98,6 +98,8 @@ class TestAProblem:
             ("GET", "/v1/tasks?limit=201", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?status=done", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?created_after=yesterday", 422, "invalid_parameter"),
+            ("GET", "/v1/tasks?created_after=0001-01-01T00:00:00%2B10:00", 422, "invalid_parameter"),
+            ("GET", "/v1/tasks?created_after=2026-11-05T10:00:00", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?label=a", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?cursor=x", 422, "invalid_cursor"),
             ("GET", "/v1/workflows?cursor=bnVsbA", 422, "invalid_cursor"),

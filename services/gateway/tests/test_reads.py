@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from filemill_common.events import TaskCreated, TaskSpec
-from filemill_common.store import Store, StoreUnavailableError
+from filemill_common.store import Files, Store, StoreUnavailableError
 from filemill_gateway.queries import Queries
 from filemill_gateway.testing import BEGINNING, World
 
@@ -185,5 +185,14 @@ class TestTheStore:
             answer = await world.client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
             assert answer.headers["retry-after"] == "2"
-        keyed = await world.client.post("/v1/tasks", json={"type": "echo"}, headers={"Idempotency-Key": "k"})
-        assert keyed.status_code == 202
+
+    async def test_being_away_refuses_no_work(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def away(*_: object, **__: object) -> None:
+            raise StoreUnavailableError("MongoDB is not available")
+
+        monkeypatch.setattr(Queries, "task", away)
+        monkeypatch.setattr(Files, "get", away)
+        body = {"type": "probe", "input_file": "a.mp4"}
+        answer = await world.client.post("/v1/tasks", json=body, headers={"Idempotency-Key": "k"})
+
+        assert (answer.status_code, len(world.published)) == (202, 1)

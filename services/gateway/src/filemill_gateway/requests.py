@@ -1,5 +1,6 @@
 """What routes ask of a request: its body within bounds, its key, its trace."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
@@ -15,6 +16,7 @@ from filemill_gateway.problems import ProblemError
 JSON: Final = frozenset({"application/json"})
 YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 
+_SMALL: Final = 1 << 16
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -34,8 +36,12 @@ async def body_of(request: Request, *, limit: int, types: Collection[str] = JSON
     body = bytearray()
     async for chunk in bounded(request.stream(), limit):
         body += chunk
-    if media_type not in YAML:
-        return parse_json(bytes(body))
+    parse = _parse_yaml if media_type in YAML else parse_json
+    # A large one takes a second, in which others want to be answered too.
+    return parse(bytes(body)) if len(body) < _SMALL else await asyncio.to_thread(parse, bytes(body))
+
+
+def _parse_yaml(body: bytes) -> Any:
     try:
         value = parse_yaml(body.decode())
     except UnicodeDecodeError as error:

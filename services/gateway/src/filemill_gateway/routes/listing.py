@@ -1,9 +1,10 @@
 """What all lists have in common: filters by time, labels, cursors."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel
 
 from filemill_gateway.core.cursors import Cursor, read_cursor, write_cursor
 from filemill_gateway.core.invalid import InvalidRequestError, problem
@@ -12,8 +13,18 @@ from filemill_gateway.queries import Page
 Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="The most items of a page.")]
-After = Annotated[AwareDatetime | None, Query(description="Created at or after this time.")]
-Before = Annotated[AwareDatetime | None, Query(description="Created before this time.")]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is outside the years 1 to 9999") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+After = Annotated[Time | None, Query(description="Created at or after this time.")]
+Before = Annotated[Time | None, Query(description="Created before this time.")]
 Labels = Annotated[list[str], Query(description="A label as `key:value`; with several, all must be there.")]
 CursorText = Annotated[str | None, Query(max_length=500, description="The `next` of the page before.")]
 

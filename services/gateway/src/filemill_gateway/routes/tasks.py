@@ -1,11 +1,14 @@
 """Tasks over HTTP."""
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from filemill_common.events import TaskCommand, TaskCreated, TaskStatus, TaskView
 from filemill_common.ids import keyed_id, new_id
+from filemill_common.store import StoreUnavailableError
 from filemill_gateway.core.bodies import body_digest
 from filemill_gateway.core.commands import Conflict, Done, Send, TaskVerb, judge_task
 from filemill_gateway.core.invalid import InvalidRequestError
@@ -39,7 +42,7 @@ async def create_task(request: Request, response: Response, needs: Needs) -> Tas
     body = await body_of(request, limit=needs.limits.body)
     checked = check_task(body)
     problems = checked.problems
-    if checked.input is not None and await needs.aliases.get(TENANT, checked.input) is None:
+    if checked.input is not None and await _is_missing(checked.input, needs):
         problems = (*problems, input_missing(checked.input))
     if checked.task is None or problems:
         raise InvalidRequestError(problems)
@@ -114,6 +117,14 @@ async def known_task(task_id: str, needs: Dependencies) -> tuple[Stored[TaskView
         ProblemError: There is none.
     """
     return await known("task", task_id, lambda: needs.queries.task(task_id), needs)
+
+
+async def _is_missing(path: str, needs: Dependencies) -> bool:
+    """Whether an input is known not to be there; with the store away the scheduler finds out."""
+    with suppress(TimeoutError, StoreUnavailableError):
+        async with asyncio.timeout(needs.limits.appear.total_seconds()):
+            return await needs.aliases.get(TENANT, path) is None
+    return False
 
 
 async def _command(

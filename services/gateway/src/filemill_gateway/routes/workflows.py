@@ -1,5 +1,7 @@
 """Workflows over HTTP."""
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -7,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from filemill_common.events import WorkflowCommand, WorkflowCreated, WorkflowStatus, WorkflowView
 from filemill_common.ids import keyed_id, new_id
 from filemill_common.language import dump
+from filemill_common.store import StoreUnavailableError
 from filemill_gateway.core.bodies import body_digest
 from filemill_gateway.core.commands import Conflict, Done, Send, WorkflowVerb, judge_workflow
 from filemill_gateway.core.workflows import WorkflowShape, pending_workflow, read_workflow
@@ -43,7 +46,7 @@ async def create_workflow(
     """
     key = idempotency_key(request)
     body = await body_of(request, limit=needs.limits.definition, types=JSON | YAML)
-    asked = read_workflow(body)
+    asked = await asyncio.to_thread(read_workflow, body)  # thousands of steps take a second
     workflow_id = keyed_id(TENANT, "POST /v1/workflows", key) if key else new_id()
     event = WorkflowCreated(
         workflow_id=workflow_id,
@@ -60,7 +63,9 @@ async def create_workflow(
     keyed = key is not None
     stored = await submit(event, lambda: needs.queries.workflow(workflow_id), keyed=keyed, needs=needs)
     response.headers["Location"] = f"/v1/workflows/{workflow_id}"
-    snapshot = await needs.queries.snapshot(workflow_id) if stored else None
+    snapshot: Snapshot | None = None
+    with suppress(StoreUnavailableError):  # what was asked is taken all the same
+        snapshot = await needs.queries.snapshot(workflow_id) if stored else None
     return snapshot.shape if snapshot else pending_workflow(event, asked.definition)
 
 
