@@ -147,7 +147,7 @@ async def test_a_large_file_passes_through_without_being_held(running: Running) 
             size += len(chunk)
 
     assert (answer.status_code, answer.json()["size"], size) == (201, 150 << 20, 150 << 20)
-    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="utf-8")  # noqa: ASYNC240
+    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="utf-8")
     peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
     assert peak < 200_000, f"{peak} kB"
 
