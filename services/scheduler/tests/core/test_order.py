@@ -175,6 +175,14 @@ class TestATaskThatDependsOnAnother:
 
         assert ready(scene) == ["b"]
 
+    def test_counts_it_once_however_often_it_is_named(self, scene: Scene) -> None:
+        scene.create("a")
+        scene.create("b", depends_on=["a", "a"])
+
+        scene.play(scene.succeeded("a"))
+
+        assert ready(scene) == ["b"]
+
     def test_is_skipped_when_that_one_fails_and_so_is_what_waits_for_it(self, scene: Scene) -> None:
         scene.create("a")
         scene.create("b", depends_on=["a"])

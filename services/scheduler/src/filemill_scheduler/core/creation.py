@@ -67,7 +67,8 @@ def on_task_created(view: View, event: TaskCreated) -> None:
         **_asked(spec),
     )
     unmet = Unmet()
-    for dependency_id, dependency in zip(spec.depends_on, view.tasks(spec.depends_on), strict=True):
+    named = tuple(dict.fromkeys(spec.depends_on))
+    for dependency_id, dependency in zip(named, view.tasks(named), strict=True):
         unmet = _depend(view, task, dependency_id, dependency, unmet)
     task = view.put(replace(task, unmet=unmet))
     view.retold.append(event)
