@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -65,11 +64,9 @@ class Executor:
             report: Is told how far it is.
 
         Returns:
-            How it ended. The end is the beginning and what has passed since, so that a clock that is
-            set meanwhile makes no attempt end before it began.
+            How it ended.
         """
         clock = asyncio.get_running_loop().time
-        began = clock()
         try:
             output, file = await self._process(take, report)
         except FilemillError as error:
@@ -78,9 +75,8 @@ class Executor:
             logger.exception("attempt %d of task %s failed", take.ready.attempt, take.ready.task_id)
             failure = _unexpected(error)
         else:
-            return take.succeeded(output, file, take.started_at + timedelta(seconds=clock() - began))
-        ended = take.started_at + timedelta(seconds=clock() - began)
-        return take.failed(failure.code, str(failure), ended, retryable=failure.retryable)
+            return take.succeeded(output, file, take.ended_at(clock()))
+        return take.failed(failure.code, str(failure), take.ended_at(clock()), retryable=failure.retryable)
 
     async def _process(self, take: Take, report: Report) -> tuple[JsonObject, StoredFile | None]:
         ready = take.ready

@@ -163,12 +163,12 @@ class Worker:
             raise UnexpectedEventError(f"{type(ready).__name__} is no work for a worker")
         if parent := current_traceparent():
             ready = ready.model_copy(update={"traceparent": parent})
-        take = Take(ready, new_id(), self._worker, utc_now(), taken.redelivered)
+        clock = asyncio.get_running_loop().time
+        take = Take(ready, new_id(), self._worker, utc_now(), clock(), taken.redelivered)
         running = self._running[take.execution] = _Running(take, self._publisher)
         self._alone += take.is_alone
         self._idle.clear()
         self._metrics.busy.inc()
-        began = asyncio.get_running_loop().time()
         try:
             await self._see_through(taken, running)
         finally:
@@ -181,7 +181,7 @@ class Worker:
             self._metrics.busy.dec()
         task_type = ready.task_type if ready.task_type in TASK_TYPES else "unknown"
         self._metrics.attempts.labels(task_type, running.outcome).inc()
-        self._metrics.duration.labels(task_type).observe(asyncio.get_running_loop().time() - began)
+        self._metrics.duration.labels(task_type).observe(clock() - take.since)
         if take.is_alone:
             await self._pause_or_resume()
 

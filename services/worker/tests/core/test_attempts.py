@@ -1,6 +1,6 @@
 """What a worker decides about the attempts that it has taken."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,9 @@ def take(task: str = "t", *, attempt: int = 1, losses: int = 0, redelivered: boo
         partition_key="p",
         traceparent="00-1-2-01",
     )
-    return Take(ready, execution=f"{task}-x", worker="w", started_at=NOW, redelivered=redelivered)
+    return Take(
+        ready, execution=f"{task}-x", worker="w", started_at=NOW, since=100.0, redelivered=redelivered
+    )
 
 
 class TestLong:
@@ -107,6 +109,11 @@ class TestPace:
 
     def test_a_shorter_lease_is_renewed_four_times_before_it_lapses(self) -> None:
         assert Pace.of(4) == Pace(moving=0.4, silent=1)
+
+
+class TestTimes:
+    def test_an_end_is_the_start_and_what_has_passed_since_whatever_is_done_to_the_clock(self) -> None:
+        assert take().ended_at(102.5) == NOW + timedelta(seconds=2.5)
 
 
 class TestReports:

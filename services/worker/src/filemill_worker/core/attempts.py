@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_json
@@ -33,6 +33,7 @@ class Take:
         execution: Its id, in every report.
         worker: Id of this process.
         started_at: When it was taken, by this machine's clock.
+        since: The same moment in seconds of a clock that is never set.
         redelivered: Whether the message may have been taken before.
     """
 
@@ -40,6 +41,7 @@ class Take:
     execution: str
     worker: str
     started_at: datetime
+    since: float
     redelivered: bool = False
 
     @property
@@ -59,6 +61,10 @@ class Take:
             and revoked.attempt >= self.ready.attempt
             and revoked.execution in {None, self.execution}
         )
+
+    def ended_at(self, seconds: float) -> datetime:
+        """Tell the time at which the second clock shows so much, whatever was done to the first."""
+        return self.started_at + timedelta(seconds=seconds - self.since)
 
     def started(self, now: datetime) -> AttemptStarted:
         """Report that it runs, and will report that it lives."""
