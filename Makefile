@@ -39,8 +39,8 @@ bench: install ## Steps a second and what a step costs
 lock: .venv/installed ## Resolve the requirements anew, with hashes
 	requirements/lock
 
-schemas: .venv/installed ## Write the JSON Schemas and docs of all events
-	$(PYTHON) -m filemill_common.events.schemas
+schemas: .venv/installed ## Write the JSON Schemas of all events, and the pages about them
+	$(PYTHON) -m filemill_common.contract
 
 clean: down ## Remove what was installed and made here
 	rm -rf .venv .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
