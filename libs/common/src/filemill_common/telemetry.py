@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from opentelemetry import propagate, trace
@@ -12,14 +13,16 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanKind, Tracer
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Tracer
 
 from filemill_common.events import Event
 
 if TYPE_CHECKING:  # the settings know the topology, and the bus traces: a circle if it were real
     from filemill_common.settings import Settings
 
-_TRACEPARENT = "traceparent"
+_TRACEPARENT: Final = "traceparent"
+_MOST_LINKS: Final = 128
+"""Links that a span keeps; OpenTelemetry drops what is beyond."""
 
 
 def configure(service: str, settings: "Settings") -> TracerProvider:
@@ -83,36 +86,60 @@ def tracer() -> Tracer:
     return trace.get_tracer("filemill")
 
 
-def current_traceparent() -> str | None:
-    """Write the present span as W3C trace context; None outside of any."""
+def trace_headers() -> dict[str, str]:
+    """Write the present span as headers, ``traceparent`` and ``tracestate``; empty outside of any."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    return carrier.get(_TRACEPARENT)
+    return carrier
 
 
-@contextmanager
-def consuming(queue: str, events: Sequence[Event]) -> Iterator[None]:
+def current_traceparent() -> str | None:
+    """Write the present span as W3C trace context; None outside of any."""
+    return trace_headers().get(_TRACEPARENT)
+
+
+def consuming(queue: str, events: Sequence[Event]) -> AbstractContextManager[Span]:
     """Open the span of a batch, with a link to what caused each of its events.
 
     References:
         OpenTelemetry semantic conventions for messaging, RabbitMQ.
     """
-    attributes: dict[str, str | int] = {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
-        "messaging.destination.name": queue,
-        "messaging.batch.message_count": len(events),
+    parents = dict.fromkeys(event.traceparent for event in events if event.traceparent)
+    contexts = [_context(parent) for parent in islice(parents, _MOST_LINKS)]
+    # Of one cause the span is a child, so that the trace reads as one; of several it can only be linked.
+    only = trace.set_span_in_context(NonRecordingSpan(contexts[0])) if len(contexts) == 1 else None
+    attributes = {
+        **_messaging("process", "process", queue, events=len(events)),
+        **({"messaging.message.id": events[0].id} if len(events) == 1 else {}),
     }
-    parents = {event.traceparent for event in events if event.traceparent}
-    contexts = [
-        trace.get_current_span(propagate.extract({_TRACEPARENT: parent})).get_span_context()
-        for parent in parents
-    ]
-    links = [Link(context) for context in contexts if context.is_valid]
-    # Of one event the span is a child, so that the trace reads as one; of several it can only be linked.
-    parent = propagate.extract({_TRACEPARENT: next(iter(parents))}) if len(parents) == 1 else None
-    with tracer().start_as_current_span(
-        f"process {queue}", context=parent, kind=SpanKind.CONSUMER, attributes=attributes, links=links
-    ):
-        yield
+    return tracer().start_as_current_span(
+        f"process {queue}",
+        context=only,
+        kind=SpanKind.CONSUMER,
+        attributes=attributes,
+        links=[Link(context) for context in contexts if context.is_valid],
+    )
+
+
+def publishing(exchanges: Collection[str], events: int) -> AbstractContextManager[Span]:
+    """Open the span of sending events, to one exchange or several."""
+    where = ",".join(sorted(exchanges))
+    return tracer().start_as_current_span(
+        f"send {where}",
+        kind=SpanKind.PRODUCER,
+        attributes=_messaging("publish", "send", where, events=events),
+    )
+
+
+def _messaging(name: str, kind: str, destination: str, *, events: int) -> dict[str, str | int]:
+    return {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
+        "messaging.destination.name": destination,
+        "messaging.batch.message_count": events,
+    }
+
+
+def _context(traceparent: str) -> SpanContext:
+    return trace.get_current_span(propagate.extract({_TRACEPARENT: traceparent})).get_span_context()

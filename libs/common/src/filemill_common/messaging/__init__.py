@@ -3,7 +3,7 @@
 from filemill_common.messaging.bus import Bus
 from filemill_common.messaging.codec import DecodeError
 from filemill_common.messaging.consumer import Batch, BatchHandler, Consumption
-from filemill_common.messaging.link import BrokerUnavailableError
+from filemill_common.messaging.link import BrokerUnavailableError, UnroutableError
 from filemill_common.messaging.slots import Slot, Taken
 from filemill_common.messaging.subscription import Subscription
 from filemill_common.messaging.topology import Topology
@@ -19,4 +19,5 @@ __all__ = [
     "Subscription",
     "Taken",
     "Topology",
+    "UnroutableError",
 ]

@@ -6,9 +6,9 @@ from typing import Self
 from filemill_common.events import Event
 from filemill_common.health import Health
 from filemill_common.messaging.consumer import LIMIT, BatchHandler, Consumption
-from filemill_common.messaging.link import BrokerUnavailableError, Link
+from filemill_common.messaging.link import BrokerUnavailableError, Link, UnroutableError, speaking
 from filemill_common.messaging.parking import Parking
-from filemill_common.messaging.publisher import Publisher
+from filemill_common.messaging.publisher import Outcome, Publisher
 from filemill_common.messaging.slots import Slot, TakenHandler
 from filemill_common.messaging.subscription import EventHandler, Subscription
 from filemill_common.messaging.topology import Topology
@@ -26,6 +26,7 @@ class Bus:
 
     def __init__(self, url: str, *, service: str, topology: Topology, health: Health) -> None:
         source = f"/filemill/{service}"
+        self._service = service
         self._topology = topology
         self._health = health
         self._link = Link(url, name=f"filemill-{service}", topology=topology, health=health)
@@ -47,24 +48,35 @@ class Bus:
         For a transient event that means that it was sent: nobody need listen. Never raises for a lost
         broker or a message that no queue takes.
         """
-        return await self._publisher.publish(events, [self._topology.route(event) for event in events])
-
-    async def tell(self, events: Sequence[Event]) -> None:
-        """Tell requests to whoever listens, now that they are stored; nobody need."""
-        await self._publisher.publish(events, [self._topology.told(event) for event in events])
+        return tuple(outcome is Outcome.CONFIRMED for outcome in await self._publish(events))
 
     async def publish_or_raise(self, *events: Event) -> None:
         """Send events, and return when the broker has them all.
 
         Raises:
             BrokerUnavailableError: It has not, as far as is known; sending them again does no harm.
+            UnroutableError: No queue takes one of them.
         """
-        if not all(await self.publish(events)):
+        outcomes = await self._publish(events)
+        if Outcome.RETURNED in outcomes:
+            raise UnroutableError("no queue takes what was sent; try again in a moment")
+        if Outcome.LOST in outcomes:
             raise BrokerUnavailableError("RabbitMQ did not confirm; try again in a moment")
 
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Tell requests to whoever listens, now that they are stored; nobody need."""
+        await self._publisher.publish(events, [self._topology.told(event) for event in events])
+
     async def park(self, event: Event, code: str, message: str) -> None:
-        """Put an event that nobody can use into the parking lot; returns when the broker has it."""
-        await self._parking.park_event(event, code, message, queue="")
+        """Put an event that nobody can use into the parking lot; returns when the broker has it.
+
+        Raises:
+            BrokerUnavailableError: It has not; try again.
+        """
+        await self._parking.park_event(event, code, message, queue=self._service)
+
+    async def _publish(self, events: Sequence[Event]) -> tuple[Outcome, ...]:
+        return await self._publisher.publish(events, [self._topology.route(event) for event in events])
 
     async def consume(self, queue: str, handle: BatchHandler, *, limit: int = LIMIT) -> Consumption:
         """Consume a queue in micro-batches until the answer is stopped."""
@@ -90,10 +102,18 @@ class Bus:
         Raises:
             BrokerUnavailableError: It cannot be asked.
         """
-        async with self._link.channel() as channel:
-            found = await channel.declare_queue(queue, passive=True)
-            return int(found.declaration_result.message_count or 0)
+        channel = await self._link.channel()
+        with speaking():
+            try:
+                found = await channel.declare_queue(queue, passive=True)
+            finally:
+                await channel.close()
+        return int(found.declaration_result.message_count or 0)
 
     async def declare(self) -> None:
-        """Declare the whole durable topology again."""
+        """Declare the whole durable topology again.
+
+        Raises:
+            BrokerUnavailableError: It cannot be declared now.
+        """
         await self._link.declare()

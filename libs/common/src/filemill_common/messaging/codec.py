@@ -5,11 +5,11 @@ References:
     ``cloudEvents:`` or ``cloudEvents_`` in the AMQP 1.0 binding, and ``ce-`` in RabbitMQ's use of 0-9-1.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from filemill_common.clock import rfc3339
 from filemill_common.errors import FilemillError
@@ -22,31 +22,44 @@ BATCH: Final = 50
 
 _PREFIXES: Final = ("ce-", "cloudevents:", "cloudevents_")
 _LARGEST: Final = 16 << 20
-_DATA_EXCLUDED: Final = set(ENVELOPE)
+_LONGEST_SENTENCE: Final = 2_000
+_NOT_DATA: Final = set(ENVELOPE)
+_ATTRIBUTES: Final = {"partition_key": "partitionkey", "command_id": "id"}
+"""Our names of envelope fields, where CloudEvents' differ."""
 
 
 class DecodeError(FilemillError):
-    """A message is not an event that we know.
+    """A message, or one event of it, is none that we know.
 
     Attributes:
+        code: ``undecodable``, ``unknown_event_type`` or ``invalid_event``.
         event_id: Its id, as far as it could be read.
         event_type: Its type, as far as it could be read.
         problems: Place and sentence of each fault.
+        part: The event, where others of its message are in order; None if it is the whole message.
     """
 
     code = "undecodable"
 
     def __init__(
-        self, message: str, *, event_id: str = "", event_type: str = "", problems: Sequence[Any] = ()
-    ):
-        """Say what is wrong."""
-        super().__init__(message)
-        self.event_id = event_id
-        self.event_type = event_type
+        self,
+        message: str,
+        *,
+        code: str = "undecodable",
+        document: Any = None,
+        problems: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """Say what is wrong with what was read so far."""
+        super().__init__(message[:_LONGEST_SENTENCE])
+        named = document if isinstance(document, dict) else {}
+        self.code = code
+        self.event_id = str(named.get("id", ""))[:500]
+        self.event_type = str(named.get("type", ""))[:500]
         self.problems = tuple(problems)
+        self.part: bytes | None = None
 
 
-def encode(event: Event, *, source: str) -> str:
+def encode(event: Event, *, source: str) -> bytes:
     """Write an event as structured JSON.
 
     Args:
@@ -58,49 +71,70 @@ def encode(event: Event, *, source: str) -> str:
         "id": event.id,
         "type": event.type,
         "source": source,
-        "subject": event.subject,
         "time": rfc3339(event.time),
-        "partitionkey": event.partition_key,
         "datacontenttype": "application/json",
     }
+    if event.subject:
+        envelope["subject"] = event.subject
+    if event.partition_key:
+        envelope["partitionkey"] = event.partition_key
     if event.traceparent:
         envelope["traceparent"] = event.traceparent
     if event.deferrals:
         envelope["deferrals"] = event.deferrals
-    head = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
-    return f'{head[:-1]},"data":{event.model_dump_json(exclude=_DATA_EXCLUDED)}}}'
+    data = event.__pydantic_serializer__.to_json(event, exclude=_NOT_DATA)
+    return b'%b,"data":%b}' % (to_json(envelope)[:-1], data)
 
 
-def encode_batch(events: Sequence[Event], *, source: str) -> tuple[bytes, str]:
-    """Write the body of a message with one or more events, and name its content type."""
-    if len(events) == 1:
-        return encode(events[0], source=source).encode(), CONTENT_TYPE
-    return f"[{','.join(encode(event, source=source) for event in events)}]".encode(), BATCH_CONTENT_TYPE
+def join(parts: Sequence[bytes]) -> tuple[bytes, str]:
+    """Make the body of a message of encoded events, and name its content type."""
+    if len(parts) == 1:
+        return parts[0], CONTENT_TYPE
+    return b"[%b]" % b",".join(parts), BATCH_CONTENT_TYPE
 
 
-def decode(body: bytes, content_type: str | None, headers: Mapping[str, Any]) -> tuple[Event, ...]:
-    """Read the events of a message.
+def decode(
+    body: bytes, content_type: str | None, headers: Mapping[str, Any]
+) -> tuple[Event | DecodeError, ...]:
+    """Read the events of a message; what is wrong with one of a batch does not concern the others."""
+    try:
+        documents, is_batch = _documents(body, content_type or "", headers)
+    except DecodeError as error:
+        return (error,)
+    read: list[Event | DecodeError] = []
+    for document in documents:
+        try:
+            read.append(_event(document))
+        except DecodeError as error:
+            error.part = to_json(document) if is_batch else None
+            read.append(error)
+    return tuple(read)
+
+
+def _documents(body: bytes, content_type: str, headers: Mapping[str, Any]) -> tuple[list[Any], bool]:
+    """Give the events of a message as they were written, and whether it is a batch.
 
     Raises:
-        DecodeError: It is no CloudEvent, or of an unknown type, or a field is missing or wrong.
+        DecodeError: It is no CloudEvents message.
     """
     if len(body) > _LARGEST:
         raise DecodeError(f"the message has {len(body)} bytes; {_LARGEST} are allowed")
-    binary = _binary_envelope(headers)
+    binary = _binary_attributes(headers)
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(f"the body is no JSON: {error}", **_named(binary)) from error
+        # Unlike the standard library's, this refuses NaN, half surrogates and nesting beyond 200.
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise DecodeError(f"the body is no JSON: {error}", document=binary) from error
     if binary:
-        return (_event({**binary, "data": document}),)
-    if (content_type or "").startswith(BATCH_CONTENT_TYPE) or isinstance(document, list):
+        return [{**binary, "data": document}], False
+    if content_type.startswith(BATCH_CONTENT_TYPE) or isinstance(document, list):
         if not isinstance(document, list) or not document:
             raise DecodeError("a batch is a list of at least one event")
-        return tuple(_event(each) for each in document)
-    return (_event(document),)
+        return document, True
+    return [document], False
 
 
-def _binary_envelope(headers: Mapping[str, Any]) -> dict[str, Any]:
+def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in headers.items():
         for prefix in _PREFIXES:
@@ -110,44 +144,65 @@ def _binary_envelope(headers: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _named(document: Mapping[str, Any]) -> dict[str, str]:
-    """Take the id and type out of what may be anything."""
-    return {
-        "event_id": str(document.get("id", ""))[:500],
-        "event_type": str(document.get("type", ""))[:500],
-    }
-
-
 def _event(document: Any) -> Event:
+    """Read one event.
+
+    Raises:
+        DecodeError: It is none that we know.
+    """
     if not isinstance(document, dict):
         raise DecodeError("an event is a JSON object")
     kind = EVENTS.get(str(document.get("type")))
     if kind is None:
-        raise DecodeError(f"the type {str(document.get('type'))[:200]!r} is not known", **_named(document))
+        named = str(document.get("type"))[:200]
+        raise DecodeError(f"the type {named!r} is not known", code="unknown_event_type", document=document)
+    problems = _faulty_attributes(document)
     data = document.get("data")
-    if not isinstance(data, dict):
-        raise DecodeError("the event has no data object", **_named(document))
+    if isinstance(data, dict):
+        try:
+            event = kind.model_validate(_fields(kind, document, data))
+        except ValidationError as error:
+            problems += _faulty_fields(error)
+        else:
+            if not problems:
+                return event
+    else:
+        problems.append({"pointer": "/data", "message": "the data is a JSON object"})
+    said = "; ".join(f"{problem['pointer']}: {problem['message']}" for problem in problems[:5])
+    raise DecodeError(
+        f"{kind.__name__} is not valid: {said}", code="invalid_event", document=document, problems=problems
+    )
+
+
+def _fields(kind: type[Event], document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what the event's class wants; what belongs in the envelope counts only there."""
     fields = {name: value for name, value in data.items() if name not in ENVELOPE}
     fields["partition_key"] = document.get("partitionkey") or document.get("subject") or ""
-    for ours, theirs in (("time", "time"), ("traceparent", "traceparent"), ("deferrals", "deferrals")):
-        if document.get(theirs) is not None:
-            fields[ours] = document[theirs]
+    for name in ("time", "traceparent", "deferrals"):
+        if document.get(name) is not None:
+            fields[name] = document[name]
     if issubclass(kind, Command):
         fields["command_id"] = document.get("id")
-    try:
-        return kind.model_validate(fields)
-    except (ValidationError, RecursionError) as error:
-        raise _faulty(kind, document, error) from error
+    return fields
 
 
-def _faulty(
-    kind: type[Event], document: Mapping[str, Any], error: ValidationError | RecursionError
-) -> DecodeError:
-    if isinstance(error, RecursionError):
-        return DecodeError("the event is nested too deep", **_named(document))
+def _faulty_attributes(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Check what CloudEvents requires of every event."""
     problems = [
-        {"pointer": "/data/" + "/".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        {"pointer": f"/{name}", "message": "a string that is not empty is required"}
+        for name in ("id", "source")
+        if not (isinstance(document.get(name), str) and document[name])
     ]
-    said = "; ".join(f"{problem['pointer']}: {problem['message']}" for problem in problems[:5])
-    return DecodeError(f"{kind.__name__} is not valid: {said}", problems=problems, **_named(document))
+    if document.get("specversion") != "1.0":
+        problems.append({"pointer": "/specversion", "message": "it is 1.0"})
+    return problems
+
+
+def _faulty_fields(error: ValidationError) -> list[dict[str, Any]]:
+    problems: list[dict[str, Any]] = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        place = [str(part) for part in fault["loc"]]
+        inside = [] if place[:1] and place[0] in ENVELOPE else ["data"]
+        place[:1] = [_ATTRIBUTES.get(part, part) for part in place[:1]]
+        problems.append({"pointer": "/" + "/".join([*inside, *place]), "message": fault["msg"]})
+    return problems

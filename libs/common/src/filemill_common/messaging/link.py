@@ -2,25 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import AMQPError
 
 from filemill_common.errors import FilemillError
 from filemill_common.health import Health
 from filemill_common.messaging.topology import EXCHANGES, Topology
 
 HEARTBEAT: Final = 5
-"""Seconds; a cut line is noticed after two, well within a lease."""
+"""Seconds. The broker gives up a cut line after 10 to 12, aiormq after 18, both within a lease; with less, an
+event loop that is busy for some seconds would count as dead."""
 
-LOST: Final = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
-"""What a lost connection or channel shows as; RuntimeError for a channel that was never opened."""
-
+_FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _TIMEOUT: Final = 10.0
 
@@ -34,16 +32,75 @@ class BrokerUnavailableError(FilemillError):
     retryable = True
 
 
-async def set_when_lost(channel: AbstractChannel, *signals: asyncio.Event) -> None:
-    """Set signals when a channel closes, or when the broker drops its consumer (a deleted queue)."""
+class UnroutableError(BrokerUnavailableError):
+    """No queue takes a message, even after the topology was declared again."""
 
-    def lost(*_: object) -> None:
-        for signal in signals:
-            signal.set()
 
-    channel.close_callbacks.add(lost)
-    underlay = await channel.get_underlay_channel()
-    underlay.on_consumer_cancel_callbacks.add(lost)
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Make ours whatever goes wrong between us and the broker; hold nothing else inside.
+
+    aiormq rejects all that waits on a lost channel with what closed it, which may also be a bare
+    ``Exception``, or a ``CancelledError`` that nobody asked for.
+
+    Raises:
+        BrokerUnavailableError: The line was lost, or the broker refused.
+    """
+    try:
+        yield
+    except BrokerUnavailableError:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerUnavailableError("RabbitMQ closed the line") from error
+    except Exception as error:
+        raise BrokerUnavailableError(f"RabbitMQ failed us: {type(error).__name__}: {error}") from error
+
+
+class Line:
+    """One channel for as long as it lives; what it delivered is worth nothing after.
+
+    Attributes:
+        channel: The channel.
+        changed: Set by whoever has news for the one that waits.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self.channel = channel
+        self.changed = asyncio.Event()
+        self._is_lost = False
+
+    async def watch(self) -> None:
+        """Notice when the channel closes, and when the broker drops its consumer (its queue was deleted)."""
+        self.channel.close_callbacks.add(self._lose)
+        underlay = await self.channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(self._lose)
+
+    def check(self) -> None:
+        """Go on only on a line that is there.
+
+        Raises:
+            BrokerUnavailableError: It was lost.
+        """
+        if self._is_lost:
+            raise BrokerUnavailableError("the channel was lost")
+
+    async def wait(self) -> None:
+        """Wait until something changed.
+
+        Raises:
+            BrokerUnavailableError: The line was lost.
+        """
+        self.check()
+        await self.changed.wait()
+        self.changed.clear()
+        self.check()
+
+    def _lose(self, *_: object) -> None:
+        self._is_lost = True
+        self.changed.set()
 
 
 class Link:
@@ -66,34 +123,31 @@ class Link:
         self._health = health
         self._connection: AbstractConnection | None = None
         self._connected = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect, and stay connected; waits for the broker for ever."""
-        self._keeper = asyncio.create_task(self._keep())
+        self.spawn(self._stay_connected())
         await self._connected.wait()
 
     async def close(self) -> None:
-        """Close the connection, with all its channels."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        """End what runs here, and close the connection with all its channels."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._connected.clear()
         if self._connection is not None:
-            await self._connection.close()
+            await _close(self._connection)
 
-    @property
-    def is_up(self) -> bool:
-        """Whether there is a connection now."""
-        return self._connected.is_set()
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something for as long as the link is open."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def up(self) -> None:
-        """Wait until there is a connection."""
-        await self._connected.wait()
-
-    @asynccontextmanager
-    async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
-        """Open a channel on the present connection; it is closed at the end, without cancelling first.
+    async def channel(self, *, confirms: bool = False) -> AbstractChannel:
+        """Open a channel on the present connection; it ends with it at the latest.
 
         Args:
             confirms: Whether it is for publishing with confirms, on which a returned message raises.
@@ -101,8 +155,7 @@ class Link:
         Raises:
             BrokerUnavailableError: There is no connection.
         """
-        async with _channel(self._present(), confirms=confirms) as channel:
-            yield channel
+        return await _open(self._present(), confirms=confirms)
 
     async def declare(self) -> None:
         """Declare the whole durable topology; what is there already stays as it is.
@@ -112,40 +165,94 @@ class Link:
         """
         await _declare(self._present(), self._topology)
 
+    async def keep(self, use: Callable[[Line], Awaitable[None]], *, doing: str) -> None:
+        """Use a channel, and another whenever it is lost, until ``use`` returns or this is cancelled.
+
+        The channel is closed without cancelling its consumer first: that would hand later messages to the
+        next consumer before the earlier ones.
+
+        Args:
+            use: Raises BrokerUnavailableError when the line is lost; after any error it is called again.
+            doing: What for, in a few words for people.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            await self._connected.wait()
+            connection, began = self._connection, asyncio.get_running_loop().time()
+            try:
+                async with self._line() as line:
+                    return await use(line)
+            except BrokerUnavailableError as error:
+                _log.warning("interrupted", doing=doing, error=str(error))
+            except Exception as error:  # noqa: BLE001 - nothing was acknowledged, so it all comes again
+                _log.error("interrupted by a fault", doing=doing, exc_info=error)
+            lasted = asyncio.get_running_loop().time() - began
+            pause = _FIRST_PAUSE if lasted > _LONGEST_PAUSE else min(_LONGEST_PAUSE, pause * 2)
+            await asyncio.sleep(pause)
+            if connection is self._connection:
+                await self._repair()
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Line]:
+        channel = await self.channel()
+        try:
+            line = Line(channel)
+            with speaking():
+                await line.watch()
+            yield line
+        finally:
+            with speaking():
+                async with asyncio.timeout(_TIMEOUT):
+                    await channel.close()
+
+    async def _repair(self) -> None:
+        """Declare what may be gone, since the connection is still the one on which a channel was lost."""
+        try:
+            await self.declare()
+        except BrokerUnavailableError as error:
+            _log.warning("the topology could not be declared", error=str(error))
+
     def _present(self) -> AbstractConnection:
-        if self._connection is None or not self.is_up:
+        if self._connection is None or not self._connected.is_set():
             raise BrokerUnavailableError("there is no connection to RabbitMQ")
         return self._connection
 
-    async def _keep(self) -> None:
-        pause = 0.1
+    async def _stay_connected(self) -> None:
+        pause = _FIRST_PAUSE
+        said = ""
         while True:
             try:
                 closed = await self._connect()
-            except LOST as error:
-                self._health.set("broker", ok=False, detail="not connected")
-                _log.warning("RabbitMQ cannot be reached", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads clients out
+            except BrokerUnavailableError as error:
+                self._health.set("broker", ok=False, detail=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("RabbitMQ cannot be used yet", error=said)
+                # Spread out, so that the clients of a restarted broker do not all come at once.
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
                 pause = min(_LONGEST_PAUSE, pause * 2)
                 continue
-            pause = 0.1
+            pause, said = _FIRST_PAUSE, ""
             await closed.wait()
             self._connected.clear()
             self._health.set("broker", ok=False, detail="connection lost")
+            _log.warning("the connection to RabbitMQ was lost")
 
     async def _connect(self) -> asyncio.Event:
+        """Connect and declare; give what is set when the connection is lost."""
         closed = asyncio.Event()
-        connection = await aio_pika.connect(
-            self._url,
-            timeout=_TIMEOUT,
-            heartbeat=HEARTBEAT,
-            client_properties={"connection_name": self._name},
-        )
+        with speaking():
+            connection = await aio_pika.connect(
+                self._url,
+                timeout=_TIMEOUT,
+                heartbeat=HEARTBEAT,
+                client_properties={"connection_name": self._name},
+            )
         connection.close_callbacks.add(lambda *_: closed.set())
         try:
             await _declare(connection, self._topology)
         except BaseException:
-            await connection.close()
+            await _close(connection)
             raise
         self._connection = connection
         self._connected.set()
@@ -153,26 +260,33 @@ class Link:
         return closed
 
 
-@asynccontextmanager
-async def _channel(connection: AbstractConnection, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
-    channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+async def _close(connection: AbstractConnection) -> None:
     try:
+        with speaking():
+            async with asyncio.timeout(_TIMEOUT):
+                await connection.close()
+    except BrokerUnavailableError as error:
+        _log.warning("the connection was not closed in order", error=str(error))
+
+
+async def _open(connection: AbstractConnection, *, confirms: bool) -> AbstractChannel:
+    with speaking():
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         async with asyncio.timeout(_TIMEOUT):
             await channel.initialize()
-        yield channel
-    finally:
-        if channel.is_initialized and not channel.is_closed:
-            async with asyncio.timeout(_TIMEOUT):
-                await channel.close()
+    return channel
 
 
 async def _declare(connection: AbstractConnection, topology: Topology) -> None:
-    async with _channel(connection, confirms=False) as channel:
-        exchanges = {
-            each.name: await channel.declare_exchange(each.name, each.kind, durable=True)
-            for each in EXCHANGES
-        }
-        for queue in topology.queues():
-            declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-            for exchange, key in queue.bindings:
-                await declared.bind(exchanges[exchange], key)
+    channel = await _open(connection, confirms=False)
+    with speaking():
+        async with asyncio.timeout(_TIMEOUT * 3):
+            exchanges = {
+                each.name: await channel.declare_exchange(each.name, each.kind, durable=True)
+                for each in EXCHANGES
+            }
+            for queue in topology.queues():
+                declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+                for exchange, key in queue.bindings:
+                    await declared.bind(exchanges[exchange], key)
+            await channel.close()

@@ -1,16 +1,18 @@
 """The parking lot: what nobody can use is kept there with the reason, and whoever sent it is told."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractIncomingMessage
+from aiormq import spec
 from prometheus_client import Counter
 
 from filemill_common.clock import rfc3339, utc_now
 from filemill_common.events import Event, EventRejected
-from filemill_common.messaging.codec import encode_batch
-from filemill_common.messaging.publisher import Publisher
+from filemill_common.messaging.codec import CONTENT_TYPE, DecodeError, encode
+from filemill_common.messaging.link import BrokerUnavailableError
+from filemill_common.messaging.publisher import Outcome, Publisher
 from filemill_common.messaging.topology import PARKING_LOT, Route, Topology
 
 _LONGEST_HEADER: Final = 2_000
@@ -33,39 +35,38 @@ class Parking:
         self._topology = topology
         self._source = source
 
-    async def park(
-        self,
-        body: bytes,
-        content_type: str | None,
-        rejected: EventRejected,
-        *,
-        queue: str,
-        headers: Mapping[str, str] | None = None,
-        reply_to: str | None = None,
-    ) -> None:
-        """Keep a message with its reason, and tell of it; returns when the broker has it, however late."""
-        named = {
-            "x-filemill-queue": queue,
-            "x-filemill-code": rejected.code,
-            "x-filemill-reason": rejected.message[:_LONGEST_HEADER],
-            "x-filemill-parked-at": rfc3339(utc_now()),
-            **(headers or {}),
-        }
-        route = Route("", PARKING_LOT, must_arrive=True)
-        pause = 0.1
-        while not await self._publisher.send_raw(route, body, content_type=content_type, headers=named):
-            await asyncio.sleep(pause)
-            pause = min(5.0, pause * 2)
-        _parked.labels(queue, rejected.code).inc()
-        _log.warning("parked", queue=queue, code=rejected.code, reason=rejected.message)
-        routes = [self._topology.told(rejected)]
-        if reply_to:
-            routes.append(Route("", reply_to, must_arrive=False))
-        await self._publisher.publish([rejected] * len(routes), routes)
+    async def park_message(self, message: AbstractIncomingMessage, error: DecodeError, *, queue: str) -> None:
+        """Keep a message that cannot be read, or the one event of it that cannot; returns when it is kept.
+
+        Raises:
+            BrokerUnavailableError: The broker does not confirm.
+        """
+        rejected = EventRejected(
+            event_id=error.event_id,
+            event_type=error.event_type,
+            code=error.code,
+            message=str(error),
+            problems=error.problems,
+            time=utc_now(),
+            partition_key=error.event_id,
+        )
+        properties = spec.Basic.Properties(
+            content_type=message.content_type if error.part is None else CONTENT_TYPE,
+            message_type=message.type,
+            message_id=message.message_id,
+            correlation_id=message.correlation_id,
+            reply_to=message.reply_to,
+            headers=dict(message.headers),
+        )
+        body = message.body if error.part is None else error.part
+        await self._park(body, properties, rejected, queue=queue)
 
     async def park_event(self, event: Event, code: str, message: str, *, queue: str) -> None:
-        """Keep an event that was read and cannot be used."""
-        body, content_type = encode_batch((event,), source=self._source)
+        """Keep an event that was read and cannot be used; returns when it is kept.
+
+        Raises:
+            BrokerUnavailableError: The broker does not confirm.
+        """
         rejected = EventRejected(
             event_id=event.id,
             event_type=event.type,
@@ -74,4 +75,29 @@ class Parking:
             time=utc_now(),
             partition_key=event.partition_key,
         )
-        await self.park(body, content_type, rejected, queue=queue)
+        properties = spec.Basic.Properties(
+            content_type=CONTENT_TYPE, message_type=type(event).__name__, message_id=event.id
+        )
+        await self._park(encode(event, source=self._source), properties, rejected, queue=queue)
+
+    async def _park(
+        self, body: bytes, properties: spec.Basic.Properties, rejected: EventRejected, *, queue: str
+    ) -> None:
+        headers: dict[str, Any] = {
+            **(properties.headers or {}),
+            "x-filemill-queue": queue,
+            "x-filemill-code": rejected.code,
+            "x-filemill-reason": rejected.message[:_LONGEST_HEADER],
+            "x-filemill-parked-at": rfc3339(rejected.time),
+        }
+        properties.headers = headers
+        properties.delivery_mode = DeliveryMode.PERSISTENT
+        route = Route("", PARKING_LOT, must_arrive=True)
+        if await self._publisher.deliver(route, body, properties) is not Outcome.CONFIRMED:
+            raise BrokerUnavailableError(f"{rejected.event_id or 'a message'} could not be parked")
+        _parked.labels(queue, rejected.code).inc()
+        _log.warning("parked", queue=queue, code=rejected.code, reason=rejected.message)
+        routes = [self._topology.told(rejected)]
+        if properties.reply_to:
+            routes.append(Route("", properties.reply_to, must_arrive=False))
+        await self._publisher.publish([rejected] * len(routes), routes)

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
 from filemill_common.messaging.codec import DecodeError
-from filemill_common.messaging.consumer import received, rejection
-from filemill_common.messaging.link import LOST, BrokerUnavailableError, Link, set_when_lost
+from filemill_common.messaging.consumer import reason, received
+from filemill_common.messaging.link import BrokerUnavailableError, Line, Link, speaking
 from filemill_common.messaging.parking import Parking
 from filemill_common.telemetry import consuming
 
@@ -26,27 +26,30 @@ class Taken:
         redelivered: Whether it may have been delivered before.
     """
 
-    def __init__(self, slot: "Slot", message: AbstractIncomingMessage, event: Event) -> None:
+    def __init__(
+        self, message: AbstractIncomingMessage, event: Event, let_go: Callable[[], Awaitable[None]]
+    ) -> None:
         self.event = event
         self.redelivered = bool(message.redelivered)
-        self._slot = slot
+        self.is_acknowledged = False
         self._message = message
-        self._acknowledged = False
+        self._let_go = let_go
 
     async def detach(self) -> None:
         """Take nothing more in this slot, then acknowledge: from now on the broker protects it no more."""
-        await self._slot._let_go()  # noqa: SLF001 - the two are one mechanism
+        await self._let_go()
         await self.acknowledge()
 
     async def acknowledge(self) -> None:
         """Acknowledge once; on a channel that was lost there is nothing to acknowledge."""
-        if self._acknowledged:
+        if self.is_acknowledged:
             return
-        self._acknowledged = True
+        self.is_acknowledged = True
         try:
-            await self._message.ack()
-        except (BrokerUnavailableError, *LOST) as error:
-            _log.debug("a delivery could not be acknowledged, and comes again", error=str(error))
+            with speaking():
+                await self._message.ack()
+        except BrokerUnavailableError as error:
+            _log.info("a delivery could not be acknowledged, and comes again", error=str(error))
 
 
 TakenHandler = Callable[[Taken], Awaitable[None]]
@@ -58,9 +61,10 @@ class Slot:
     Args:
         link: The connection.
         parking: Keeps what cannot be read or handled.
-        health: Is told whether the queue is consumed.
+        health: Is told whether the queue is consumed (check ``consuming <queue>``).
         queue: Its name.
-        handle: Handles a delivery, however long it takes.
+        handle: Handles a delivery, however long it takes. One that fails and may succeed later comes again;
+            one that fails for good is parked.
     """
 
     def __init__(
@@ -71,106 +75,118 @@ class Slot:
         self._health = health
         self._queue = queue
         self._handle = handle
-        self._check = f"consuming {queue}"
-        self._paused = False
-        self._stopping = False
-        self._changed = asyncio.Event()
+        self._is_paused = False
+        self._is_stopping = False
+        self._is_busy = False
+        self._line: Line | None = None
         self._consumer: tuple[AbstractQueue, str] | None = None
         self._task: asyncio.Task[None] | None = None
-        health.set(self._check, ok=False, detail="not yet")
+        self._say(ok=False, detail="not yet")
 
     async def start(self) -> None:
         """Begin to take."""
-        self._task = asyncio.create_task(self._run())
+        self._task = self._link.spawn(self._link.keep(self._use, doing=f"taking from {self._queue}"))
 
     async def pause(self) -> None:
         """Take nothing more; what is in hand goes on."""
-        self._paused = True
+        self._is_paused = True
         await self._let_go()
-        self._changed.set()
 
     async def resume(self) -> None:
         """Take again."""
-        self._paused = False
-        self._changed.set()
+        self._is_paused = False
+        if self._line is not None:
+            self._line.changed.set()
 
     async def stop(self) -> None:
         """Take nothing more, and return when what is in hand is done."""
-        self._stopping = True
-        self._changed.set()
-        if self._task is not None:
-            await self._task
+        self._is_stopping = True
+        await self._let_go()
+        if self._task is None:
+            return
+        if not self._is_busy:
+            self._task.cancel()
+        await asyncio.wait({self._task})
+
+    def _say(self, *, ok: bool, detail: str) -> None:
+        self._health.set(f"consuming {self._queue}", ok=ok, detail=detail)
 
     async def _let_go(self) -> None:
+        """Consume no more on this line, if it does."""
         consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            queue, tag = consumer
-            try:
+        if consumer is None:
+            return
+        queue, tag = consumer
+        try:
+            with speaking():
                 await queue.cancel(tag)
-            except (BrokerUnavailableError, *LOST) as error:
-                _log.debug("the consumer was gone already", error=str(error))
+        except BrokerUnavailableError as error:
+            _log.info("the consumer was gone already", queue=self._queue, error=str(error))
 
-    async def _run(self) -> None:
-        while not self._stopping:
-            if self._paused or not self._link.is_up:
-                await self._wait(self._link.up() if not self._link.is_up else None)
-                continue
-            try:
-                async with self._link.channel() as channel:
-                    await self._take_all(channel)
-            except (BrokerUnavailableError, *LOST) as error:
-                _log.warning("taking was interrupted", queue=self._queue, error=str(error))
-                await asyncio.sleep(0.1)
-            self._consumer = None
-
-    async def _take_all(self, channel: AbstractChannel) -> None:
+    async def _use(self, line: Line) -> None:
         """Take one delivery after the other on one channel, until it is lost or we stop."""
         inbox: list[AbstractIncomingMessage] = []
-        lost = asyncio.Event()
 
         async def arrive(message: AbstractIncomingMessage) -> None:
             inbox.append(message)
-            self._changed.set()
+            line.changed.set()
 
-        await set_when_lost(channel, lost, self._changed)
-        await channel.set_qos(prefetch_count=1)
-        queue = await channel.get_queue(self._queue, ensure=False)
-        while not (self._stopping or lost.is_set()):
-            if inbox:
-                await self._deal_with(inbox.pop())
-                continue
-            if self._consumer is None and not self._paused:
-                self._consumer = (queue, await queue.consume(arrive))
-                self._health.set(self._check, ok=True, detail="consuming")
-            await self._wait(None)
-        self._health.set(self._check, ok=False, detail="interrupted")
+        self._line = line
+        try:
+            with speaking():
+                await line.channel.set_qos(prefetch_count=1)
+                queue = await line.channel.get_queue(self._queue, ensure=False)
+            while not self._is_stopping:
+                line.check()
+                if inbox:
+                    await self._deal_with(inbox.pop())
+                elif self._consumer is None and not self._is_paused:
+                    await self._consume(queue, arrive)
+                else:
+                    await line.wait()
+        finally:
+            self._line = self._consumer = None
+            self._say(ok=False, detail="interrupted")
 
-    async def _wait(self, other: Awaitable[None] | None) -> None:
-        """Wait until something changed, or for ``other``."""
-        waiting = [asyncio.ensure_future(self._changed.wait())]
-        if other is not None:
-            waiting.append(asyncio.ensure_future(other))  # type: ignore[arg-type]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for each in waiting:
-            each.cancel()
-        self._changed.clear()
+    async def _consume(
+        self, queue: AbstractQueue, arrive: Callable[[AbstractIncomingMessage], Awaitable[None]]
+    ) -> None:
+        with speaking():
+            self._consumer = (queue, await queue.consume(arrive))
+        self._say(ok=True, detail="consuming")
+        if self._is_paused:  # meanwhile
+            await self._let_go()
 
     async def _deal_with(self, message: AbstractIncomingMessage) -> None:
+        self._is_busy = True
         try:
-            [event] = received(message)
-        except (DecodeError, ValueError) as error:
-            refused = error if isinstance(error, DecodeError) else DecodeError("work travels one by one")
-            await self._parking.park(
-                message.body, message.content_type, rejection(refused), queue=self._queue
-            )
+            match received(message):
+                case (Event() as event,):
+                    await self._handle_one(Taken(message, event, self._let_go))
+                case several:
+                    await self._refuse(message, several)
+        finally:
+            self._is_busy = False
+
+    async def _refuse(
+        self, message: AbstractIncomingMessage, several: tuple[Event | DecodeError, ...]
+    ) -> None:
+        """Park what is not exactly one event that we know."""
+        [error] = several if len(several) == 1 else [DecodeError("work travels one by one")]
+        if isinstance(error, DecodeError):
+            await self._parking.park_message(message, error, queue=self._queue)
+        with speaking():
             await message.ack()
-            return
-        taken = Taken(self, message, event)
+
+    async def _handle_one(self, taken: Taken) -> None:
         try:
-            with consuming(self._queue, (event,)):
+            with consuming(self._queue, (taken.event,)):
                 await self._handle(taken)
-        except Exception as error:  # noqa: BLE001 - parked with its reason
-            code = error.code if isinstance(error, FilemillError) else "internal"
-            _log.error("work cannot be handled", queue=self._queue, event=event.id, exc_info=error)
-            await self._parking.park_event(event, code, str(error), queue=self._queue)
+        except Exception as error:
+            _log.error("work failed", queue=self._queue, event_id=taken.event.id, exc_info=error)
+            if not (isinstance(error, FilemillError) and error.retryable):
+                await self._parking.park_event(taken.event, *reason(error), queue=self._queue)
+            elif not taken.is_acknowledged:
+                # The channel is closed on it, so that the message comes again, here or elsewhere.
+                raise BrokerUnavailableError(f"work failed and comes again: {error}") from error
         await taken.acknowledge()

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage
 
 from filemill_common.events import Event
 from filemill_common.messaging.codec import DecodeError
 from filemill_common.messaging.consumer import received
-from filemill_common.messaging.link import LOST, BrokerUnavailableError, Link, set_when_lost
+from filemill_common.messaging.link import Line, Link, speaking
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Subscription:
         link: The connection.
         exchange: Where to listen.
         keys: Routing keys to listen to.
-        handle: Is handed each event.
+        handle: Is handed each event, one at a time.
         max_length: The most messages that wait, the oldest being dropped; None for no bound.
     """
 
@@ -40,7 +40,6 @@ class Subscription:
         handle: EventHandler,
         max_length: int | None,
     ) -> None:
-        self._link = link
         self._exchange = exchange
         self._keys = tuple(keys)
         self._handle = handle
@@ -48,40 +47,40 @@ class Subscription:
             {"x-max-length": max_length, "x-overflow": "drop-head"} if max_length else {}
         )
         self.listening = asyncio.Event()
-        self._task = asyncio.create_task(self._run())
+        self._task = link.spawn(link.keep(self._use, doing=f"listening to {exchange}"))
 
     async def stop(self) -> None:
         """Stop listening."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait({self._task})
 
-    async def _run(self) -> None:
-        while True:
-            await self._link.up()
-            try:
-                async with self._link.channel() as channel:
-                    await self._listen(channel)
-            except (BrokerUnavailableError, *LOST) as error:
-                _log.warning("listening was interrupted", exchange=self._exchange, error=str(error))
-                await asyncio.sleep(0.1)
-            finally:
-                self.listening.clear()
+    async def _use(self, line: Line) -> None:
+        turn = asyncio.Lock()
 
-    async def _listen(self, channel: AbstractChannel) -> None:
-        lost = asyncio.Event()
-        await set_when_lost(channel, lost)
-        queue = await channel.declare_queue(exclusive=True, auto_delete=True, arguments=self._arguments)
-        for key in self._keys:
-            await queue.bind(self._exchange, key)
-        await queue.consume(self._arrive, no_ack=True)
-        self.listening.set()
-        await lost.wait()
+        async def arrive(message: AbstractIncomingMessage) -> None:
+            async with turn:
+                await self._hand_over(message)
 
-    async def _arrive(self, message: AbstractIncomingMessage) -> None:
         try:
-            events = received(message)
-        except DecodeError as error:  # not ours to park: others have their own copy
-            _log.debug("something else was published here", exchange=self._exchange, error=str(error))
-            return
-        for event in events:
-            await self._handle(event)
+            with speaking():
+                queue = await line.channel.declare_queue(
+                    exclusive=True, auto_delete=True, arguments=self._arguments
+                )
+                for key in self._keys:
+                    await queue.bind(self._exchange, key)
+                await queue.consume(arrive, no_ack=True)
+            self.listening.set()
+            while True:
+                await line.wait()
+        finally:
+            self.listening.clear()
+
+    async def _hand_over(self, message: AbstractIncomingMessage) -> None:
+        for event in received(message):
+            if isinstance(event, DecodeError):  # not ours to park: it was sent to others too
+                _log.debug("something else was published here", exchange=self._exchange, error=str(event))
+                continue
+            try:
+                await self._handle(event)
+            except Exception as error:  # noqa: BLE001 - the next one may be handled
+                _log.error("an event could not be handled", exchange=self._exchange, exc_info=error)

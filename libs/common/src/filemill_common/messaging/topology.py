@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 
 from filemill_common.events import (
     AttemptEvent,
-    AttemptProgressed,
     AttemptRevoked,
     Check,
     DeliveryCommand,
@@ -101,12 +100,15 @@ class Route:
     """Where an event goes.
 
     Attributes:
-        must_arrive: Whether it is persistent, confirmed, and returned if no queue takes it.
+        must_arrive: Whether it is persistent, and returned if no queue takes it.
+        partition: Events of one partition that go the same way may share a message; with None one travels
+            alone.
     """
 
     exchange: str
     key: str
     must_arrive: bool
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,11 @@ class Topology:
 
     partitions: int = 1
     pools: Mapping[str, Sequence[str]] = field(default_factory=lambda: POOLS)
+
+    def __post_init__(self) -> None:
+        """Have a pool for what no other takes."""
+        if DEFAULT_POOL not in self.pools:
+            object.__setattr__(self, "pools", {**self.pools, DEFAULT_POOL: ("*",)})
 
     def queues(self) -> tuple[Queue, ...]:
         """Give all durable queues."""
@@ -146,17 +153,18 @@ class Topology:
 
     def route(self, event: Event) -> Route:
         """Tell where an event goes when it is first told."""
+        partition = self.partition_of(event.partition_key)
         match event:
-            case TaskCreated() | WorkflowCreated() | TaskCommand() | WorkflowCommand() | Check():
-                return Route(SCHEDULER, str(self.partition_of(event.partition_key)), must_arrive=True)
-            case AttemptEvent():
-                partition = str(self.partition_of(event.partition_key))
-                return Route(SCHEDULER, partition, not isinstance(event, AttemptProgressed))
+            case TaskCreated() | WorkflowCreated() | TaskCommand() | WorkflowCommand():
+                return Route(SCHEDULER, str(partition), must_arrive=True, partition=partition)
+            case AttemptEvent() | Check():
+                return Route(SCHEDULER, str(partition), not event.transient, partition)
             case TaskReady():
+                # Alone, because a worker takes one by one.
                 key = f"{self.pool_of(event.task_type)}.{event.task_type}"
                 return Route(WORK, key, must_arrive=True)
             case AttemptRevoked():
-                return Route(WORK, control_key(event.worker), must_arrive=False)
+                return Route(WORK, control_key(event.worker), must_arrive=False, partition=partition)
             case _:
                 return self.told(event)
 
@@ -164,20 +172,20 @@ class Topology:
         """Tell where an event goes for whoever listens."""
         match event:
             case TaskEvent():
-                key = f"task.{_what(event)}.{event.task.type}"
-                return Route(EVENTS, key, must_arrive=not event.transient)
+                key, must_arrive = f"task.{_what(event)}.{event.task.type}", not event.transient
             case WorkflowEvent():
-                return Route(EVENTS, f"workflow.{_what(event)}", must_arrive=not event.transient)
+                key, must_arrive = f"workflow.{_what(event)}", not event.transient
             case TaskCreated():
-                return Route(EVENTS, f"task.created.{event.task.type}", must_arrive=False)
+                key, must_arrive = f"task.created.{event.task.type}", False
             case WorkflowCreated():
-                return Route(EVENTS, "workflow.created", must_arrive=False)
+                key, must_arrive = "workflow.created", False
             case DeliveryCommand():
-                return Route(EVENTS, "delivery.command", must_arrive=True)
+                key, must_arrive = "delivery.command", True
             case EventRejected():
-                return Route(EVENTS, "event.rejected", must_arrive=False)
+                key, must_arrive = "event.rejected", False
             case _:
                 raise ValueError(f"{type(event).__name__} is not told to others")
+        return Route(EVENTS, key, must_arrive, self.partition_of(event.partition_key))
 
 
 def scheduler_queue(partition: int) -> str:
