@@ -1,0 +1,243 @@
+"""What people read: tables, bars and sentences. Programs read JSON instead."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from filemill_client.documents import Document
+from filemill_client.errors import ClientError, RefusedError
+from filemill_client.progress import Row, Shown, counts, select
+from filemill_client.shapes import Json, Kind, StoredFile, is_final
+from filemill_client.transfers import Downloaded
+
+_STYLES: Final[Mapping[str, str]] = {
+    "running": "cyan",
+    "ready": "blue",
+    "retrying": "yellow",
+    "paused": "yellow",
+    "completed": "green",
+    "delivered": "green",
+    "failed": "bold red",
+    "cancelled": "magenta",
+}
+_DETAILS: Final = (
+    "id", "name", "type", "description", "status", "reason", "progress", "message", "attempt", "retry_count",
+    "max_retries", "workflow_id", "step_id", "depends_on", "input", "input_file", "output_file", "options",
+    "output", "error", "last_error", "labels", "user_id", "created_at", "started_at", "completed_at",
+    "duration",
+)  # fmt: skip
+_DELIVERY: Final = ("id", "channel", "target", "event", "status", "tries", "created_at")
+_BAR_WIDTH: Final = 24
+
+
+def plain(value: object) -> str:
+    """Write a value so that it stays in its line and cannot steer a terminal, whoever made it up."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def size(count: float) -> str:
+    """Write a number of bytes for people: ``1.2 MB``, by powers of 1,000."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def seconds(count: float | None) -> str:
+    """Write a duration in seconds for people."""
+    if count is None:
+        return "-"
+    if count < 60:
+        return f"{count:.1f} s"
+    minutes, rest = divmod(round(count), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def status(name: str) -> Text:
+    """Write a status in its colour."""
+    return Text(plain(name), style=_STYLES.get(name, ""))
+
+
+def bars(shown: Shown, room: int) -> RenderableType:
+    """Draw a bar for each step, as far as there is room for so many lines."""
+    rows = select(shown.rows, room - 2)
+    table = Table.grid(padding=(0, 1))
+    for row in rows:
+        table.add_row(*_bar(row))
+    left = len(shown.rows) - len(rows)
+    lines: list[RenderableType] = [table]
+    if left:
+        lines.append(Text(f"... and {left} more: {counts(shown.rows)}", style="dim"))
+    return Group(*lines)
+
+
+def _bar(row: Row) -> tuple[RenderableType, ...]:
+    bar = ProgressBar(total=100, completed=row.percent, width=_BAR_WIDTH)
+    bar.complete_style = bar.finished_style = _STYLES.get(row.status, "dim")
+    attempt = f"attempt {row.attempt}" if row.attempt > 1 else ""
+    return (
+        Text(plain(row.label)),
+        bar,
+        Text(f"{row.percent:3.0f}%"),
+        status(row.status),
+        Text(attempt, style="yellow"),
+        Text(plain(row.note) if row.note else "", style="dim", overflow="ellipsis", no_wrap=True),
+    )
+
+
+def changes(before: Shown, after: Shown) -> Iterator[str]:
+    """Say in a line each which steps are elsewhere than they were, for where bars cannot be drawn."""
+    known = {row.task_id: row for row in before.rows}
+    for row in after.rows:
+        old = known.get(row.task_id, Row(row.task_id, row.label))
+        if (old.status, old.attempt) != (row.status, row.attempt):
+            attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
+            yield f"{plain(row.label)}: {row.status}{attempt}{': ' + plain(row.note) if row.note else ''}"
+
+
+def outcome(kind: Kind, document: Json) -> Iterator[Text]:
+    """Say how a workflow or task ended, and what it made."""
+    lasted = f" in {seconds(document['duration'])}" if document.get("duration") is not None else ""
+    name = plain(document.get("name") or document.get("type"))
+    yield Text.assemble(f"{kind} {name} ", status(document["status"]), f"{lasted}  {document['id']}")
+    if document.get("error"):
+        yield Text(f"  {_failure(document['error'])}")
+    steps = document.get("steps") or [document]
+    width = max(len(_label(step)) for step in steps)
+    for step in steps:
+        if step.get("error") and step is not document:
+            yield Text(f"  {_label(step):<{width}}  {_failure(step['error'])}")
+        file = (step.get("output") or {}).get("file")
+        if file:
+            yield Text(f"  {_label(step):<{width}}  {plain(file).removeprefix('filemill:///')}")
+
+
+def details(document: Json) -> Iterator[RenderableType]:
+    """Show all of a workflow or task that is set."""
+    table = Table.grid(padding=(0, 2))
+    for name in _DETAILS:
+        value = document.get(name)
+        if value not in (None, "", [], {}):
+            table.add_row(Text(name, style="dim"), _detail(name, value))
+    yield table
+    if document.get("steps"):
+        yield Text()
+        yield listing(document["steps"], ("id", "status", "progress", "attempt", "task_id", "result"))
+
+
+def _detail(name: str, value: Any) -> Text:
+    match name, value:
+        case "status", _:
+            return status(value)
+        case "duration", _:
+            text = seconds(value)
+        case (("error" | "last_error"), _):
+            text = _failure(value)
+        case _, dict():
+            text = ", ".join(f"{plain(key)}={plain(item)}" for key, item in value.items())
+        case _, list():
+            text = ", ".join(map(plain, value))
+        case _:
+            text = plain(value)
+    return Text(text)
+
+
+def listing(items: Sequence[Json], columns: Sequence[str]) -> Table:
+    """Lay items out as a table, a line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column.upper(), no_wrap=column in {"id", "task_id", "status"}, overflow="fold")
+    for item in items:
+        table.add_row(*(_cell(item, column) for column in columns))
+    return table
+
+
+def _cell(item: Json, column: str) -> Text:
+    match column:
+        case "status":
+            return status(item["status"])
+        case "progress":
+            return Text(f"{item.get('progress') or 0:.0f}%")
+        case "duration":
+            return Text(seconds(item.get("duration")))
+        case "result":
+            return Text(_result(item))
+        case _:
+            return Text(plain(item.get(column)))
+
+
+def _result(item: Json) -> str:
+    if item.get("error"):
+        return _failure(item["error"])
+    file = (item.get("output") or {}).get("file")
+    return plain(file or item.get("reason")).removeprefix("filemill:///")
+
+
+def deliveries(items: Sequence[Json]) -> Table:
+    """Lay deliveries out as a table of those columns that they have."""
+    return listing(items, [name for name in _DELIVERY if any(name in item for item in items)])
+
+
+def task_types(items: Sequence[Json]) -> Table:
+    """Lay task types out as a table."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("TYPE", "INPUT", "OPTIONS", "WHAT IT DOES"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"TYPE", "INPUT"})
+    for item in items:
+        options = ", ".join(map(plain, item["options"].get("properties", {})))
+        needs = "file" if item["needs_input"] else "-"
+        table.add_row(plain(item["name"]), needs, options or "-", plain(item["title"]))
+    return table
+
+
+def stored(file: StoredFile) -> str:
+    """Say where a file lies now."""
+    return f"{plain(file['uri'])}  {size(file['size'])}  {plain(file['content_type'])}  {file['digest']}"
+
+
+def downloaded(file: Downloaded) -> str:
+    """Say what has arrived."""
+    checked = "digest is right" if file.is_checked else "the gateway named no digest to compare"
+    return f"{plain(file.target)}  {size(file.size)}  {checked}"
+
+
+def accepted(kind: Kind, document: Json) -> str:
+    """Say that something was accepted, and how to see what becomes of it."""
+    if is_final(document):
+        return f"{kind} {document['id']} is {document['status']} already"
+    return f"{kind} {document['id']}\n  filemill watch {document['id']}"
+
+
+def refusal(error: ClientError, document: Document | None) -> Iterator[str]:
+    """Say what went wrong, and each problem with its place, in the user's own file if it is from there."""
+    yield f"{plain(error)} ({plain(error.code)})"
+    for problem in error.problems if isinstance(error, RefusedError) else ():
+        pointer = problem["pointer"]
+        suggestion = f"; {plain(problem['suggestion'])}" if problem.get("suggestion") else ""
+        code = "" if problem["code"] == error.code else f" ({plain(problem['code'])})"
+        yield f"  {_where(pointer, document)}{plain(problem['message'])}{suggestion}{code}"
+
+
+def _where(pointer: str, document: Document | None) -> str:
+    place = None
+    if document is not None and "definition" in document.value:
+        place = document.place(pointer)
+    elif document is not None and (pointer == "/definition" or pointer.startswith("/definition/")):
+        pointer = pointer.removeprefix("/definition")
+        place = document.place(pointer)
+    at = f"{document.name}:{place[0]}:{place[1]}: " if document is not None and place else ""
+    return f"{at}{plain(pointer)}: " if pointer else at
+
+
+def _label(step: Json) -> str:
+    return plain(step["id"] if "task_id" in step else step.get("type"))
+
+
+def _failure(failure: Mapping[str, Any]) -> str:
+    return f"{plain(failure.get('message'))} ({plain(failure.get('code'))})"
