@@ -4,6 +4,7 @@ from filemill_client.client import DEFAULT_URL, Client
 from filemill_client.errors import (
     ClientError,
     DamagedFileError,
+    InvalidArgumentError,
     NotFoundError,
     RefusedError,
     UnreachableError,
@@ -15,6 +16,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DamagedFileError",
+    "InvalidArgumentError",
     "NotFoundError",
     "RefusedError",
     "StreamEvent",

@@ -23,8 +23,8 @@ Result = TypeVar("Result")
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
-_A_MOMENT: Final = 0.4
-"""Seconds within which a gateway shows what it has; it waits 2 s before it says that it has nothing."""
+_A_MOMENT: Final = httpx.Timeout(0.4, connect=5)
+"""Within it a gateway shows what it has; it waits 2 s before it says that it has nothing."""
 
 _URI: Final = "filemill:///"
 
@@ -89,7 +89,7 @@ class Client:
         """
         # Whatever becomes of the short questions, the last one tells.
         with suppress(httpx.HTTPError):
-            answer = self._http.get(_path("workflow", of), timeout=httpx.Timeout(_TIMEOUT, read=_A_MOMENT))
+            answer = self._http.get(_path("workflow", of), timeout=_A_MOMENT)
             if answer.is_success:
                 return "workflow", answer.json()
         with suppress(NotFoundError):
@@ -204,7 +204,7 @@ def _file_path(path: str) -> str:
 def _host(url: str) -> str:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise InvalidArgumentError(f"{url!r} is no address: {error}") from error
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise InvalidArgumentError(f"{url!r} is no address of a gateway, such as {DEFAULT_URL}")

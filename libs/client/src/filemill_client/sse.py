@@ -17,7 +17,7 @@ from filemill_client.shapes import Json
 
 EventKind = Literal["snapshot", "change", "end"]
 
-_SILENCE: Final = 45.0
+_TIMEOUT: Final = httpx.Timeout(45, connect=5)
 """Seconds without a byte after which a connection counts as broken; the gateway pings every 15."""
 
 _PAUSE: Final = 0.2
@@ -80,8 +80,7 @@ def _connected(
     """Connect and wait for the first event; ``held`` closes the connection, and an earlier one now."""
     held.close()
     headers = {"Last-Event-ID": last_id} if last_id else {}
-    timeout = httpx.Timeout(http.timeout, read=_SILENCE)
-    source = held.enter_context(httpx_sse.connect_sse(http, "GET", path, headers=headers, timeout=timeout))
+    source = held.enter_context(httpx_sse.connect_sse(http, "GET", path, headers=headers, timeout=_TIMEOUT))
     try:
         check(source.response)
     except NotFoundError as error:
