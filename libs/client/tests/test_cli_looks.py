@@ -51,17 +51,25 @@ class TestLooks:
 
         lines = [line.split() for line in done.stdout.splitlines()]
         assert ["status", "running"] in lines
+        assert not any(line.endswith(" ") for line in done.stdout.splitlines())
         assert ["first", "completed", "100%", "1", "t-first", "outputs/first.webm"] in lines
 
-    def test_deliveries_show_what_they_have(self, gateway: Gateway, filemill: Run) -> None:
-        sent = {"id": "d1", "channel": "email", "target": "a@b.c", "status": "delivered", "secret": "x"}
+    def test_deliveries_show_what_came_of_the_last_try(self, gateway: Gateway, filemill: Run) -> None:
+        tries = [{"code": "500"}, {"code": "200"}]
+        sent = {
+            "id": "d1",
+            "channel": "webhook",
+            "target": "http://x/",
+            "status": "delivered",
+            "tries": tries,
+        }
         gateway.on("GET", "/v1/deliveries", shows({"items": [sent], "next": None}))
 
         done = filemill("deliveries", "--workflow", "w1")
 
         assert [line.split() for line in done.stdout.splitlines()] == [
-            ["ID", "CHANNEL", "TARGET", "STATUS"],
-            ["d1", "email", "a@b.c", "delivered"],
+            ["ID", "CHANNEL", "TARGET", "EVENT_TYPE", "STATUS", "TRIED", "LAST_TRY", "CREATED_AT"],
+            ["d1", "webhook", "http://x/", "-", "delivered", "-", "200", "-"],
         ]
         assert gateway.requests[0].query == {"workflow_id": ["w1"], "limit": ["20"]}
 

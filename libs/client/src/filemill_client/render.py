@@ -30,7 +30,7 @@ _DETAILS: Final = (
     "output", "error", "last_error", "labels", "user_id", "created_at", "started_at", "completed_at",
     "duration",
 )  # fmt: skip
-_DELIVERY: Final = ("id", "channel", "target", "event", "status", "tries", "created_at")
+_DELIVERY: Final = ("id", "channel", "target", "event_type", "status", "tried", "last_try", "created_at")
 _BAR_WIDTH: Final = 24
 
 
@@ -137,6 +137,8 @@ def _detail(name: str, value: Any) -> Text:
             return status(value)
         case "duration", _:
             text = seconds(value)
+        case "progress", _:
+            text = f"{value:.0f}%"
         case (("error" | "last_error"), _):
             text = _failure(value)
         case _, dict():
@@ -180,8 +182,13 @@ def _result(item: Json) -> str:
 
 
 def deliveries(items: Sequence[Json]) -> Table:
-    """Lay deliveries out as a table of those columns that they have."""
-    return listing(items, [name for name in _DELIVERY if any(name in item for item in items)])
+    """Lay deliveries out as a table, with what the last try of each came to."""
+    return listing([item | {"last_try": _last_code(item)} for item in items], _DELIVERY)
+
+
+def _last_code(delivery: Json) -> str | None:
+    tries = delivery.get("tries") or [{}]
+    return tries[-1].get("code")
 
 
 def task_types(items: Sequence[Json]) -> Table:

@@ -54,8 +54,16 @@ class Output:
 
     def show(self, *texts: RenderableType) -> None:
         """Show results to people; nothing with ``--json``."""
-        if not self.as_json:
-            self._out.print(*(Text(each) if isinstance(each, str) else each for each in texts), sep="\n")
+        if self.as_json:
+            return
+        shown = [Text(each) if isinstance(each, str) else each for each in texts]
+        if self._out.is_terminal:
+            self._out.print(*shown, sep="\n")
+            return
+        with self._out.capture() as captured:
+            self._out.print(*shown, sep="\n")
+        # Tables fill their cells, up to a thousand columns where nothing may be cut.
+        typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def document(self, value: object, *, indent: int | None = 2) -> None:
         """Write a result for programs; nothing without ``--json``. With ``indent`` None it takes one line."""
