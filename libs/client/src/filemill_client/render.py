@@ -188,7 +188,8 @@ def deliveries(items: Sequence[Json]) -> Table:
 
 def _last_code(delivery: Json) -> str | None:
     tries = delivery.get("tries") or [{}]
-    return tries[-1].get("code")
+    code: str | None = tries[-1].get("code")
+    return code
 
 
 def task_types(items: Sequence[Json]) -> Table:
