@@ -85,16 +85,21 @@ class TestAVideo:
 
 class TestAMessage:
     @pytest.mark.parametrize(
-        ("exchange", "key", "body"),
+        ("exchange", "key", "body", "code"),
         [
-            ("filemill.scheduler", "0", b"\x00 no event"),
-            ("filemill.work", "default.echo", b"{}"),
-            ("filemill.events", "workflow.completed", b"[1]"),
-            ("filemill.intake", "task.created.echo", b'{"type":"io.filemill.task.created.v1","data":{}}'),
+            ("filemill.scheduler", "0", b"\x00 no event", "undecodable"),
+            ("filemill.work", "default.echo", b"{}", "unknown_event_type"),
+            ("filemill.events", "workflow.completed", b"7", "undecodable"),
+            (
+                "filemill.intake",
+                "task.created.echo",
+                b'{"type":"io.filemill.task.created.v1","data":{}}',
+                "invalid_event",
+            ),
         ],
     )
     async def test_that_cannot_be_read_is_parked_and_told_and_holds_up_nobody(
-        self, stack: Stack, user: User, exchange: str, key: str, body: bytes
+        self, stack: Stack, user: User, exchange: str, key: str, body: bytes, code: str
     ) -> None:
         async with await aio_pika.connect(stack.plan.rabbit_url) as connection:
             channel = await connection.channel()
@@ -106,8 +111,7 @@ class TestAMessage:
             rejected = json.loads(await next_of(told))
             parked = await parked_with(await channel.get_queue("parking-lot"), body)
 
-        assert rejected["data"]["code"] == "undecodable"
-        assert parked["x-filemill-code"] == "undecodable"
+        assert (rejected["data"]["code"], parked["x-filemill-code"]) == (code, code)
         assert user.ended_task(user.task("echo"))["status"] == "completed"
 
     async def test_of_another_system_runs_a_task(self, stack: Stack, user: User) -> None:
