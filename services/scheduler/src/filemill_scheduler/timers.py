@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
-from filemill_common.messaging.topology import Topology
 
 from filemill_common.events import Check, Event
+from filemill_common.messaging.topology import Topology
 from filemill_common.store import StoreUnavailableError
 from filemill_scheduler.metrics import Metrics
 from filemill_scheduler.repository import Due, Lock, Repository
