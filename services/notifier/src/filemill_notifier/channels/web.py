@@ -1,5 +1,6 @@
 """Webhooks and callbacks by HTTP: signed, to the outside only, and never following anybody anywhere."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -52,14 +53,18 @@ class Web:
     async def send(self, delivery: Delivery) -> Outcome:
         """Post once; a status of 300 or more is a failure, and 410 (gone) the last one."""
         body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":"))
-        request = self._client.build_request(
-            "POST", delivery.target, content=body.encode(), headers=self._headers(delivery, body)
-        )
         try:
-            return await self._post(request)
-        except SSRFProtectionError as error:
+            request = self._client.build_request(
+                "POST",
+                _web_url(delivery.target),
+                content=body.encode(),
+                headers=self._headers(delivery, body),
+            )
+            async with asyncio.timeout(TIMEOUT):  # in all: httpx's own counts for each read anew
+                return await self._post(request)
+        except (httpx.InvalidURL, SSRFProtectionError) as error:
             return Outcome(ok=False, code="target_refused", response=str(error), final=True)
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             return Outcome(ok=False, code="timeout", response=f"no answer within {TIMEOUT:g} s")
         except httpx.HTTPError as error:
             return Outcome(ok=False, code="unreachable", response=f"{type(error).__name__}: {error}")
@@ -95,6 +100,18 @@ class Web:
         if delivery.traceparent:
             headers["traceparent"] = delivery.traceparent
         return headers
+
+
+def _web_url(target: str) -> httpx.URL:
+    """Read an address.
+
+    Raises:
+        httpx.InvalidURL: It is none, or none of the web.
+    """
+    url = httpx.URL(target)
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise httpx.InvalidURL(f"{target[:200]!r} is no address of the web")
+    return url
 
 
 def _retry_after(value: str | None) -> timedelta | None:
