@@ -1,9 +1,8 @@
 """Ids: new ones in order of time, and derived ones that say the same fact twice the same way."""
 
 from typing import Final
-from uuid import UUID, uuid5
 
-from uuid_utils.compat import uuid7
+from uuid_utils import UUID, uuid5, uuid7
 
 _FACTS: Final = UUID("6f1c1e62-6f0b-4c0e-9d0d-0f7f3a1f5a11")
 

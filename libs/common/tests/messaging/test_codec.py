@@ -2,11 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from filemill_common.events import AttemptFailed, Event, TaskCommand, TaskCreated, TaskSpec
-from filemill_common.messaging.codec import BATCH_CONTENT_TYPE, DecodeError, decode, encode, encode_batch
+from filemill_common.events import AttemptFailed, Event, EventRejected, TaskCommand, TaskCreated, TaskSpec
+from filemill_common.messaging.codec import BATCH_CONTENT_TYPE, DecodeError, decode, encode, join
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FAILED = AttemptFailed(
@@ -35,7 +36,7 @@ CREATED = TaskCreated(
 class TestAnEvent:
     @pytest.mark.parametrize("event", [FAILED, COMMAND, CREATED])
     def test_comes_back_as_it_was(self, event: Event) -> None:
-        body, content_type = encode_batch((event,), source="/filemill/test")
+        body, content_type = join([encode(event, source="/filemill/test")])
 
         assert decode(body, content_type, {}) == (event,)
 
@@ -57,7 +58,7 @@ class TestAnEvent:
         assert document["data"]["started_at"] == "2026-01-01T12:00:00.000Z"
 
     def test_may_share_a_message_with_others(self) -> None:
-        body, content_type = encode_batch((FAILED, COMMAND), source="/x")
+        body, content_type = join([encode(FAILED, source="/x"), encode(COMMAND, source="/x")])
 
         assert content_type == BATCH_CONTENT_TYPE
         assert decode(body, content_type, {}) == (FAILED, COMMAND)
@@ -79,39 +80,81 @@ class TestAnEvent:
 
         assert decode(body, "application/json", headers) == (COMMAND,)
 
-    def test_has_the_same_id_when_the_same_fact_is_told_again(self) -> None:
-        again = FAILED.model_copy(update={"message": "other words", "deferrals": 0})
+    def test_without_a_subject_or_partition_names_none(self) -> None:
+        nameless = EventRejected(code="undecodable", message="it is no JSON", time=NOON)
 
-        assert again.id == FAILED.id
-        assert FAILED.model_copy(update={"attempt": 3}).id != FAILED.id
-        assert FAILED.model_copy(update={"execution": "other"}).id != FAILED.id
+        assert not {"subject", "partitionkey"} & json.loads(encode(nameless, source="/x")).keys()
+
+    def test_may_say_more_than_we_know(self) -> None:
+        document = json.loads(encode(COMMAND, source="/x"))
+        document |= {"newer": 1, "data": {**document["data"], "newer": 2}}
+
+        assert decode(json.dumps(document).encode(), None, {}) == (COMMAND,)
+
+
+def envelope(**changed: Any) -> bytes:
+    """A valid command, with attributes changed, or left out if None."""
+    document = {
+        "specversion": "1.0",
+        "id": "7",
+        "source": "/theirs",
+        "type": "io.filemill.task.command.v1",
+        "data": {"task_id": "t", "command": "cancel"},
+        **changed,
+    }
+    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
+
+
+def refused(body: bytes, content_type: str | None = None) -> DecodeError:
+    [error] = decode(body, content_type, {})
+    assert isinstance(error, DecodeError)
+    return error
 
 
 class TestWhatIsNoEvent:
     @pytest.mark.parametrize(
-        ("body", "said"),
+        ("body", "code", "said"),
         [
-            (b"", "no JSON"),
-            (b"\xff\xfe", "no JSON"),
-            (b"[" * 100_000, "no JSON"),
-            (b"[]", "at least one event"),
-            (b"7", "JSON object"),
-            (b'{"type":"io.filemill.nothing.v1"}', "is not known"),
-            (b'{"type":"io.filemill.task.created.v1"}', "no data"),
-            (b'{"type":"io.filemill.task.created.v1","data":{"task_id":"t"}}', "/data/task"),
-            (
-                b'{"type":"io.filemill.task.command.v1","data":{"task_id":"t","command":"cancel"}}',
-                "command_id",
-            ),
+            (b"", "undecodable", "the body is no JSON"),
+            (b"\xff\xfe", "undecodable", "the body is no JSON"),
+            (b"[" * 100_000, "undecodable", "the body is no JSON: recursion limit exceeded"),
+            (b'{"a": NaN}', "undecodable", "the body is no JSON"),
+            (b'{"a": "\\ud800"}', "undecodable", "the body is no JSON"),
+            (b" " * ((16 << 20) + 1), "undecodable", "the message has 16777217 bytes; 16777216 are allowed"),
+            (b"[]", "undecodable", "a batch is a list of at least one event"),
+            (b"7", "undecodable", "an event is a JSON object"),
+            (envelope(type="io.filemill.nothing.v1"), "unknown_event_type", "is not known"),
+            (envelope(type=None), "unknown_event_type", "the type 'None' is not known"),
+            (envelope(data=None), "invalid_event", "/data: the data is a JSON object"),
+            (envelope(data={"task_id": "t"}), "invalid_event", "/data/command: Field required"),
+            (envelope(id=None), "invalid_event", "/id: a string that is not empty is required"),
+            (envelope(source=""), "invalid_event", "/source: a string that is not empty is required"),
+            (envelope(specversion="0.3"), "invalid_event", "/specversion: it is 1.0"),
+            (envelope(time="yesterday"), "invalid_event", "/time: Input should be a valid datetime"),
+            (envelope(partitionkey=[1]), "invalid_event", "/partitionkey: Input should be a valid string"),
         ],
+        ids=range(17),
     )
-    def test_is_refused_with_a_reason(self, body: bytes, said: str) -> None:
-        with pytest.raises(DecodeError, match=said):
-            decode(body, "application/cloudevents+json", {})
+    def test_is_refused_with_a_code_and_a_reason(self, body: bytes, code: str, said: str) -> None:
+        error = refused(body)
+
+        assert error.code == code
+        assert said in str(error)
 
     def test_is_named_as_far_as_it_can_be_read(self) -> None:
-        with pytest.raises(DecodeError) as caught:
-            decode(b'{"id":"7","type":"io.filemill.task.created.v1","data":{}}', None, {})
+        error = refused(envelope(data={}))
 
-        assert (caught.value.event_id, caught.value.event_type) == ("7", "io.filemill.task.created.v1")
-        assert {problem["pointer"] for problem in caught.value.problems} == {"/data/task_id", "/data/task"}
+        assert (error.event_id, error.event_type) == ("7", "io.filemill.task.command.v1")
+        assert error.problems == (
+            {"pointer": "/data/task_id", "message": "Field required"},
+            {"pointer": "/data/command", "message": "Field required"},
+        )
+
+    def test_in_a_batch_does_not_concern_the_others(self) -> None:
+        bad = envelope(data={})
+        read = decode(b"[%b,%b]" % (bad, envelope()), BATCH_CONTENT_TYPE, {})
+
+        error, event = read
+        assert isinstance(error, DecodeError)
+        assert json.loads(error.part or b"") == json.loads(bad)
+        assert isinstance(event, TaskCommand)

@@ -151,12 +151,13 @@ class Publisher:
         body, content_type = join(letter.parts)
         mode = DeliveryMode.PERSISTENT if letter.route.must_arrive else DeliveryMode.NOT_PERSISTENT
         # aiormq tells a returned message by its id, so of two copies on their way only one may have it.
-        is_known = first.id in self._ids
-        self._ids.add(first.id)
+        name = first.id
+        is_known = name in self._ids
+        self._ids.add(name)
         properties = spec.Basic.Properties(
             content_type=content_type,
             message_type=type(first).__name__,
-            message_id=None if is_known else first.id,
+            message_id=None if is_known else name,
             delivery_mode=mode,
             headers=dict[str, Any](parent),
         )
@@ -164,7 +165,7 @@ class Publisher:
             outcome = await self.deliver(letter.route, body, properties)
         finally:
             if not is_known:
-                self._ids.discard(first.id)
+                self._ids.discard(name)
         if outcome is Outcome.CONFIRMED:
             _events.labels(letter.route.exchange).inc(len(letter.parts))
         return outcome

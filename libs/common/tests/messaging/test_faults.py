@@ -1,0 +1,138 @@
+"""What happens when the line is cut, or the broker dies, in the middle of everything."""
+
+import asyncio
+from typing import Any
+
+from filemill_common.clock import utc_now
+from filemill_common.events import AttemptStarted
+from filemill_common.health import Health
+from filemill_common.messaging import Batch, Bus, Topology
+from filemill_local.stack import Stack
+
+QUEUE = "scheduler.1"
+
+
+def started(number: int) -> AttemptStarted:
+    return AttemptStarted(
+        task_id=str(number), attempt=1, execution="x", worker="w", started_at=utc_now(), partition_key="b"
+    )
+
+
+async def publish_all(bus: Bus, numbers: range) -> None:
+    """Publish events of one partition, each until it is confirmed."""
+    left = [started(number) for number in numbers]
+    while left:
+        some, left = left[:40], left[40:]
+        confirmed = await bus.publish(some)
+        left[:0] = [event for event, is_there in zip(some, confirmed, strict=True) if not is_there]
+        await asyncio.sleep(0 if all(confirmed) else 0.02)
+
+
+class TestACutLine:
+    async def test_loses_nothing_that_was_confirmed_and_nothing_that_was_taken(
+        self, wired: Bus, wire: Any, until: Any
+    ) -> None:
+        taken: list[str] = []
+
+        async def take(batch: Batch) -> int:
+            await asyncio.sleep(0.002)
+            taken.extend(event.subject for event in batch.events)
+            return len(batch.events)
+
+        await wired.consume(QUEUE, take, limit=50)
+        publishing = asyncio.create_task(publish_all(wired, range(3_000)))
+        for _ in range(5):
+            await asyncio.sleep(0.15)
+            await wire.cut()
+        async with asyncio.timeout(60):
+            await publishing
+
+        await until(lambda: set(taken) == {str(number) for number in range(3_000)})
+        assert wire.connections > 3
+
+    async def test_forgets_what_it_had_delivered_because_that_comes_again(
+        self, wired: Bus, wire: Any, until: Any
+    ) -> None:
+        batches: list[Batch] = []
+        may_go_on = asyncio.Event()
+
+        async def first_waits(batch: Batch) -> int:
+            batches.append(batch)
+            if len(batches) == 1:
+                await may_go_on.wait()
+            return len(batch.events)
+
+        await wired.publish([started(number) for number in range(30)])
+        await wired.consume(QUEUE, first_waits, limit=10)
+        await until(lambda: len(batches) == 1)
+        await wire.cut()
+        await asyncio.sleep(0.3)
+        may_go_on.set()
+
+        await until(lambda: len(batches) == 4)
+        expected = [str(number) for number in range(30)]
+        assert [event.subject for batch in batches for event in batch.events] == expected[:10] + expected
+        assert batches[1].settled_for < 0.2
+        await asyncio.sleep(0.1)
+        assert await wired.waiting(QUEUE) == 0
+
+    async def test_makes_the_service_not_ready_until_it_is_mended(
+        self, wired: Bus, wire: Any, until: Any, health: Health, seen: Any
+    ) -> None:
+        await wired.consume(QUEUE, seen)
+        await until(lambda: health.ready)
+        await wire.stay_cut()
+        await until(lambda: not health.ready)
+        await asyncio.sleep(0.5)
+        assert not health.ready
+
+        await wire.mend()
+        await until(lambda: health.ready)
+        await wired.publish_or_raise(started(1))
+        await until(lambda: seen.subjects == ["1"])
+
+    async def test_does_not_keep_anybody_from_stopping(
+        self, wired: Bus, wire: Any, until: Any, health: Health, seen: Any
+    ) -> None:
+        consumption = await wired.consume(QUEUE, seen)
+        slot = wired.slot("worker.default", nothing)
+        await slot.start()
+        await wire.stay_cut()
+        await until(lambda: not health.ready)
+
+        async with asyncio.timeout(1):
+            await consumption.stop()
+            await slot.stop()
+
+    async def test_at_the_start_is_waited_out(self, wire: Any, health: Health) -> None:
+        await wire.stay_cut()
+        bus = Bus(wire.url, service="test", topology=Topology(), health=health)
+        entering = asyncio.create_task(bus.__aenter__())
+        await asyncio.sleep(0.3)
+        assert not entering.done()
+
+        await wire.mend()
+        async with asyncio.timeout(5):
+            await entering
+        assert health.ready
+        await bus.__aexit__()
+
+
+async def nothing(_: object) -> None:
+    """Take no notice."""
+
+
+class TestAKilledBroker:
+    async def test_has_kept_all_that_it_confirmed(
+        self, bus: Bus, rabbit: Stack, seen: Any, until: Any
+    ) -> None:
+        await bus.consume(QUEUE, seen)
+        publishing = asyncio.create_task(publish_all(bus, range(2_000)))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(rabbit.kill, "rabbitmq")
+
+        async with asyncio.timeout(120):
+            await publishing
+            while set(seen.subjects) != {str(number) for number in range(2_000)}:
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(rabbit.wait_ready, "rabbitmq")
