@@ -114,8 +114,10 @@ class TestAService:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
-            with service(port=taken.getsockname()[1]) as (process, _):
+            with service(port=taken.getsockname()[1]) as (process, port):
                 _, said = process.communicate(timeout=20)
 
-        assert process.returncode == 1
-        assert "address already in use" in said
+        assert process.returncode == 3
+        [line] = [line for line in lines(said) if line["level"] == "error"]
+        assert f"address ('127.0.0.1', {port}): address already in use" in line["event"]
+        assert "Traceback" not in said
