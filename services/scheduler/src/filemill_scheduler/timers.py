@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from filemill_common.events import Check, Event
+from filemill_common.messaging import BrokerUnavailableError
 from filemill_common.messaging.topology import Topology
 from filemill_common.store import StoreUnavailableError
 from filemill_scheduler.metrics import Metrics
@@ -16,6 +17,9 @@ from filemill_scheduler.repository import Due, Lock, Repository
 
 _REMEMBERED: Final = 30.0
 """Seconds after which a check is sent again if what it saw still stands."""
+
+_DECLARE_EVERY: Final = 60.0
+"""Seconds."""
 
 _UNTAKEN: Final = timedelta(seconds=60)
 
@@ -31,6 +35,10 @@ class Bus(Protocol):
 
     async def waiting(self, queue: str) -> int:
         """Count the messages of a queue that nobody has taken."""
+        ...
+
+    async def declare(self) -> None:
+        """Declare all queues again."""
         ...
 
 
@@ -64,6 +72,7 @@ class Timers:
         self._metrics = metrics
         self._sent: dict[str, float] = {}
         self._ours = False
+        self._declared = time.monotonic()
 
     async def run(self, *, timers_every: float = 0.25, sweeps_every: float = 5.0) -> None:
         """Look for ever; with the store or the broker away there is nothing to be seen or sent.
@@ -104,6 +113,14 @@ class Timers:
         self._metrics.queue.clear()
         for kind, count in (await self._due.queued()).items():
             self._metrics.queue.labels(kind, self._topology.pool_of(kind)).set(count)
+        await self._declare_now_and_then()
+
+    async def _declare_now_and_then(self) -> None:
+        """See that the notifier's queue is there: a return does not tell while others listen too."""
+        now = time.monotonic()
+        if now - self._declared > _DECLARE_EVERY:
+            self._declared = now
+            await self._bus.declare()
 
     async def _ask(self, checks: Iterable[Check]) -> int:
         """Send checks that were not sent lately; tell how many."""
@@ -124,7 +141,7 @@ class Timers:
                 elif self._ours:
                     self._metrics.queue.clear()  # another replica measures now
                 self._ours = held
-            except StoreUnavailableError as error:
+            except (StoreUnavailableError, BrokerUnavailableError) as error:
                 _log.warning("looking for what is due must wait", error=str(error))
 
 

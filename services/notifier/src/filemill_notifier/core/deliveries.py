@@ -191,4 +191,4 @@ def again(delivery: Delivery, *, now: datetime) -> Delivery:
 def _jittered(pause: timedelta, delivery: Delivery) -> timedelta:
     """Lengthen a pause by up to a tenth, always the same for a delivery and a try."""
     fraction = int(derived_id(delivery.id, delivery.tried)[:4], 16) / 0x10000
-    return pause * (1 + fraction / 10)
+    return timedelta(milliseconds=round(pause / timedelta(milliseconds=1) * (1 + fraction / 10)))
