@@ -30,7 +30,7 @@ unit: .venv/installed ## The tests that need no server
 	.venv/bin/pytest libs services deploy
 
 test: install check ## Everything, on real servers of its own
-	.venv/bin/pytest
+	.venv/bin/pytest --numprocesses 2 --dist loadfile
 
 bench: install ## Steps a second and what a step costs
 	$(PYTHON) -m benchmarks
