@@ -34,6 +34,7 @@ def client(gateway: Gateway, notices: list[str]) -> Iterator[Client]:
 def filemill(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run the command in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # somebody may run the tests in a narrow window
 
     def run(*arguments: str, stdin: str | None = None) -> Result:
         env = {"FILEMILL_URL": gateway.url, "FILEMILL_PATIENCE": "3", "NO_COLOR": "1"}
