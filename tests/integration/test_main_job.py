@@ -94,3 +94,22 @@ class TestTheOriginalsExample:
             ("s3", 3, "original/preview.jpg"),
         ]
         assert probed(user, "original/out.webm", tmp_path)["format"]["format_name"] == "matroska,webm"
+
+
+class TestTheMetrics:
+    def test_of_the_original_are_there_to_the_letter(self, user: User) -> None:
+        user.ended_task(user.task("echo"))
+        user.ended_task(user.task("fail", options={"code": "x", "message": "x", "retryable": False}))
+
+        shown = user.eventually(lambda: metrics(user), within=15)
+
+        for name in ("task_created_total", "task_completed_total", "task_duration_seconds_count"):
+            assert f'{name}{{type="echo"}}' in shown
+        assert 'task_failed_total{type="fail"}' in shown
+        assert 'task_duration_seconds_bucket{le="512.0",type="echo"}' in shown
+
+
+def metrics(user: User) -> str:
+    """Give the scheduler's metrics, once the replica that sweeps has measured the queues."""
+    text = user.http.get(f"{user.stack.plan.address('scheduler')}/metrics").text
+    return text if "# TYPE task_queue_size gauge" in text else ""
