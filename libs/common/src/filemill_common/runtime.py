@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from filemill_common.cancelling import cancel
 from filemill_common.health import Health, router
 from filemill_common.settings import Settings
 from filemill_common.telemetry import configure
@@ -53,9 +54,7 @@ class Context:
 
     async def end_background(self, *tasks: asyncio.Task[None]) -> None:
         """Cancel what is done beside, and wait until it has ended."""
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*tasks)
 
     async def end(self) -> None:
         """Cancel all that is done beside, and raise what failed of it."""

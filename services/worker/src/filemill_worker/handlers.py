@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from filemill_common.cancelling import cancel
 from filemill_common.clock import utc_now
 from filemill_common.errors import FilemillError
 from filemill_common.events import (
@@ -226,7 +227,7 @@ class Worker:
             if report is not None:
                 await self._reports.tell(report)
             if renewing is not None:
-                renewing.cancel()
+                await cancel(renewing)
 
     async def _work(self, running: _Running) -> AttemptSucceeded | AttemptFailed:
         await running.turn.wait()

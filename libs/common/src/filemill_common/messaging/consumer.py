@@ -10,6 +10,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from prometheus_client import Counter, Histogram
 
+from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
@@ -149,7 +150,7 @@ class Consumption:
         """Finish the batch in hand, acknowledge it, and close the channel without cancelling first."""
         self._stopping.set()
         if not self._is_busy:
-            self._task.cancel()
+            await cancel(self._task)
         await asyncio.wait({self._task})
 
     def _say(self, *, ok: bool, detail: str) -> None:

@@ -10,6 +10,7 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
+from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.health import Health
 from filemill_common.messaging.topology import EXCHANGES, Topology
@@ -132,9 +133,7 @@ class Link:
 
     async def close(self) -> None:
         """End what runs here, and close the connection with all its channels."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(*self._tasks)
         self._connected.clear()
         if self._connection is not None:
             await _close(self._connection)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
+from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
@@ -105,7 +106,7 @@ class Slot:
         if self._task is None:
             return
         if not self._is_busy:
-            self._task.cancel()
+            await cancel(self._task)
         await asyncio.wait({self._task})
 
     def _say(self, *, ok: bool, detail: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from filemill_common.cancelling import cancel
 from filemill_common.events import Event
 from filemill_common.messaging.codec import DecodeError
 from filemill_common.messaging.consumer import received
@@ -51,8 +52,7 @@ class Subscription:
 
     async def stop(self) -> None:
         """Stop listening."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await cancel(self._task)
 
     async def _use(self, line: Line) -> None:
         turn = asyncio.Lock()
