@@ -222,3 +222,65 @@ class TestATaskThatDependsOnAnother:
             decision = scene.play(*looks)
 
         assert {scene.task(str(index)).status for index in range(1, 60)} == {TaskStatus.SKIPPED}
+
+
+class TestARetriedTaskThatDependsOnAnother:
+    def test_begins_though_that_one_completed_while_it_was_cancelled(self, scene: Scene) -> None:
+        scene.create("first")
+        scene.create("second", depends_on=["first"])
+        scene.play(scene.command("second", "cancel"))
+        scene.play(scene.succeeded("first"))
+
+        scene.play(scene.command("second", "retry"))
+
+        assert scene.task("second").status is TaskStatus.READY
+
+    def test_waits_anew_for_one_that_never_came(self, scene: Scene) -> None:
+        scene.create("second", depends_on=["first"])
+        scene.state.later(seconds=61)
+        scene.play(scene.check("first", Saw.STUB_EXPIRED))
+        scene.play(scene.command("second", "retry"))
+        assert scene.task("second").status is TaskStatus.PENDING
+
+        scene.create("first")
+        scene.play(scene.succeeded("first"))
+
+        assert scene.task("second").status is TaskStatus.READY
+
+
+class TestATaskThatDependsOnWhatIsNotThere:
+    def test_fails_at_once_if_it_was_deleted(self, scene: Scene) -> None:
+        scene.create("first")
+        scene.play(scene.command("first", "delete"))
+
+        scene.create("second", depends_on=["first"])
+
+        assert scene.code("second") == "dependency_unknown"
+
+    def test_fails_at_once_if_it_is_itself(self, scene: Scene) -> None:
+        scene.create("first", depends_on=["first"])
+
+        assert scene.code("first") == "dependency_unknown"
+
+    def test_fails_in_its_time_also_if_others_waited_in_vain_before(self, scene: Scene) -> None:
+        scene.create("second", depends_on=["first"])
+        scene.state.later(seconds=61)
+        scene.play(scene.check("first", Saw.STUB_EXPIRED))
+
+        scene.create("third", depends_on=["first"])
+        assert scene.task("third").status is TaskStatus.PENDING
+        scene.state.later(seconds=61)
+        scene.play(scene.check("first", Saw.STUB_EXPIRED))
+
+        assert scene.code("third") == "dependency_unknown"
+
+    def test_is_waited_for_a_whole_minute_by_each(self, scene: Scene) -> None:
+        scene.create("second", depends_on=["first"])
+        look = scene.check("first", Saw.STUB_EXPIRED)
+        scene.state.later(seconds=59)
+        scene.create("third", depends_on=["first"])
+        scene.state.later(seconds=2)
+
+        scene.play(look)
+
+        assert scene.task("third").status is TaskStatus.PENDING

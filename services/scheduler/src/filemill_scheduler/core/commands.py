@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from filemill_common.events import TaskCommand, TaskStatus, WorkflowCommand, WorkflowStatus
-from filemill_scheduler.core.creation import rejected, start
+from filemill_scheduler.core.creation import await_dependencies, rejected, start
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
 from filemill_scheduler.core.state import REMEMBERED_COMMANDS, Run, Task, replace
 from filemill_scheduler.core.transitions import cancel, end_run, make_ready, offer, settle_ended
@@ -28,7 +28,7 @@ def on_task_command(view: View, event: TaskCommand) -> bool:
         False if the task is not there yet.
     """
     task = view.task(event.task_id)
-    if task is None or (task.status is None and task.created_at is None):
+    if task is None or task.is_stub:
         return False
     if task.status is None or event.id in task.commands:
         view.ignored += 1
@@ -71,10 +71,10 @@ def _retry(view: View, task: Task) -> None:
     )
     if task.input is not None:
         offer(view, task)
-    elif task.unmet.ended == task.unmet.total:
+    elif task.unmet.succeeded == task.unmet.total:
         make_ready(view, task)
     else:
-        view.put(task)
+        await_dependencies(view, task)
 
 
 def _bury(view: View, task: Task) -> None:
@@ -88,6 +88,8 @@ def _bury(view: View, task: Task) -> None:
             body_digest=task.body_digest,
             attempt=task.attempt,
             created_at=task.created_at,
+            dependents=task.dependents if task.unsettled else (),
+            unsettled=task.unsettled,
             expires_at=view.now + TOMBSTONE_LIFE,
         )
     )

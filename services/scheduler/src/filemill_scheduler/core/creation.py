@@ -20,7 +20,7 @@ from filemill_common.language import Definition, InvalidDefinitionError, Step, d
 from filemill_common.language.expressions import has_expression, references
 from filemill_scheduler.core.policy import STUB_LIFE
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
-from filemill_scheduler.core.transitions import begin_if_due, count_ended, run_event
+from filemill_scheduler.core.transitions import begin_if_due, count_ended, fail, run_event, unknown_dependency
 from filemill_scheduler.core.view import View
 
 
@@ -50,48 +50,58 @@ def on_task_created(view: View, event: TaskCreated) -> None:
     One that depends on a task that is not there yet leaves a stub, which that task's own creation fills.
     """
     known = view.task(event.task_id)
-    if known is not None and (known.status is not None or known.created_at is not None):
+    if known is not None and not known.is_stub:
         _repeated(view, event, known)
         return
-    spec = event.task
-    task = Task(
-        id=event.task_id,
-        version=known.version if known else 0,
-        tenant=event.tenant,
-        partition_key=event.partition_key,
-        traceparent=event.traceparent,
-        body_digest=event.body_digest,
-        status=TaskStatus.PENDING,
-        dependents=known.dependents if known else (),
-        created_at=event.time,
-        **_asked(spec),
+    task = view.put(
+        Task(
+            id=event.task_id,
+            version=known.version if known else 0,
+            tenant=event.tenant,
+            partition_key=event.partition_key,
+            traceparent=event.traceparent,
+            body_digest=event.body_digest,
+            status=TaskStatus.PENDING,
+            dependents=known.dependents if known else (),
+            created_at=event.time,
+            **_asked(event.task),
+        )
     )
-    unmet = Unmet()
-    named = tuple(dict.fromkeys(spec.depends_on))
-    for dependency_id, dependency in zip(named, view.tasks(named), strict=True):
-        unmet = _depend(view, task, dependency_id, dependency, unmet)
-    task = view.put(replace(task, unmet=unmet))
     view.retold.append(event)
-    begin_if_due(view, task)
+    await_dependencies(view, task)
 
 
 def _asked(spec: TaskSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in TaskSpec.model_fields}
 
 
-def _depend(view: View, task: Task, dependency_id: str, dependency: Task | None, unmet: Unmet) -> Unmet:
-    if dependency is not None and dependency.status is not None and dependency.status.is_final:
-        return count_ended(unmet, dependency)
-    if dependency is None:
-        dependency = Task(
-            id=dependency_id,
-            tenant=task.tenant,
-            partition_key=dependency_id,
-            due_at=view.now + STUB_LIFE,
-        )
+def await_dependencies(view: View, task: Task) -> None:
+    """Let a pending task wait for those it depends on, as they stand now, unless that decides it at once."""
+    named = tuple(dict.fromkeys(task.depends_on))
+    unmet = Unmet(total=len(named))
+    for dependency_id, dependency in zip(named, view.tasks(named), strict=True):
+        if dependency is None or dependency.is_stub:
+            _register(view, task, _stub(view, task, dependency_id, dependency))
+        elif dependency.status is None or dependency_id == task.id:
+            fail(view, task, unknown_dependency(dependency_id))
+            return
+        elif dependency.status.is_final:
+            unmet = count_ended(unmet, dependency)
+        else:
+            _register(view, task, dependency)
+    begin_if_due(view, view.put(replace(task, unmet=unmet)))
+
+
+def _stub(view: View, task: Task, stub_id: str, known: Task | None) -> Task:
+    """Hold the place of a task that nobody has created; it is waited for from now on."""
+    stub = known or Task(id=stub_id, tenant=task.tenant, partition_key=stub_id)
+    return replace(stub, due_at=view.now + STUB_LIFE, expires_at=None)
+
+
+def _register(view: View, task: Task, dependency: Task) -> None:
     if task.id not in dependency.dependents:
-        view.put(replace(dependency, dependents=(*dependency.dependents, task.id)))
-    return replace(unmet, total=unmet.total + 1)
+        dependency = replace(dependency, dependents=(*dependency.dependents, task.id))
+    view.put(dependency)
 
 
 def on_workflow_created(view: View, event: WorkflowCreated) -> None:

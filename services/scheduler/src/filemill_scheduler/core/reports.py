@@ -30,6 +30,7 @@ from filemill_scheduler.core.transitions import (
     revoke,
     settle,
     task_event,
+    unknown_dependency,
 )
 from filemill_scheduler.core.view import View
 
@@ -45,7 +46,7 @@ def on_report(view: View, event: AttemptEvent) -> bool:
         False if it came too early, for an unknown task or for an attempt that is not open yet.
     """
     task = view.task(event.task_id)
-    if task is None or (task.status is None and task.created_at is None):
+    if task is None or task.is_stub:
         return False
     if not task.is_open or event.attempt < task.attempt:
         view.ignored += 1
@@ -160,10 +161,7 @@ def on_check(view: View, event: Check) -> None:
 
 
 def _expire_stub(view: View, stub: Task) -> None:
-    failure = Failure(
-        code="dependency_unknown", message=f"there is no task {stub.id!r}, which this one depends on"
-    )
     for dependent in view.tasks(stub.dependents):
         if dependent is not None and dependent.status is TaskStatus.PENDING:
-            fail(view, dependent, failure)
+            fail(view, dependent, unknown_dependency(stub.id))
     view.put(replace(stub, dependents=(), due_at=None, expires_at=view.now + TOMBSTONE_LIFE))

@@ -137,6 +137,11 @@ class Task:
     expires_at: datetime | None = None
 
     @property
+    def is_stub(self) -> bool:
+        """Whether others depend on it, and nobody has created it."""
+        return self.status is None and self.created_at is None
+
+    @property
     def is_open(self) -> bool:
         """Whether it is known and has not ended."""
         return self.status is not None and not self.status.is_final

@@ -196,6 +196,13 @@ def cancel(view: View, task: Task) -> None:
     _end(view, replace(_closed(task), attempt=task.attempt + 1), TaskStatus.CANCELLED)
 
 
+def unknown_dependency(task_id: str) -> Failure:
+    """Say that a task depends on one that nobody created, or that was deleted."""
+    return Failure(
+        code="dependency_unknown", message=f"there is no other task {task_id!r} for this one to depend on"
+    )
+
+
 def skip(view: View, task: Task, *, reason: str) -> None:
     """Decide that a pending task will not run."""
     _end(view, replace(task, reason=reason), TaskStatus.SKIPPED)
@@ -311,7 +318,7 @@ def settle(view: View, task: Task) -> None:
         view.put(replace(task, unsettled=False))
     for dependent in waiting:
         if dependent is not None and dependent.is_open:
-            begin_if_due(view, view.put(replace(dependent, unmet=_counted(dependent.unmet, task))))
+            begin_if_due(view, view.put(replace(dependent, unmet=count_ended(dependent.unmet, task))))
 
 
 def continuation(task: Task, *, now: datetime) -> Check:
@@ -327,7 +334,7 @@ def continuation(task: Task, *, now: datetime) -> Check:
     )
 
 
-def _counted(unmet: Unmet, ended: Task) -> Unmet:
+def count_ended(unmet: Unmet, ended: Task) -> Unmet:
     """Count one more that ended: ``upstream_failed`` and cancelled ones count as failed."""
     match ended.status:
         case TaskStatus.COMPLETED:
@@ -336,11 +343,6 @@ def _counted(unmet: Unmet, ended: Task) -> Unmet:
             return replace(unmet, skipped=unmet.skipped + 1)
         case _:
             return replace(unmet, failed=unmet.failed + 1)
-
-
-def count_ended(unmet: Unmet, ended: Task) -> Unmet:
-    """Count a dependency that had ended before somebody came to depend on it."""
-    return _counted(replace(unmet, total=unmet.total + 1), ended)
 
 
 def end_run(view: View, run: Run, status: WorkflowStatus, *, error: Failure | None = None) -> None:
