@@ -11,10 +11,7 @@ from filemill_common.clock import utc_now
 from filemill_common.store import Document, Store, translated
 from filemill_common.store.documents import decode_json, encode_json
 from filemill_common.store.indexes import DELIVERIES
-from filemill_notifier.core.deliveries import Delivery, Status, Try
-
-CLAIM: Final = timedelta(seconds=60)
-"""How long a notifier may take for one try; after that another one makes it, with the same id."""
+from filemill_notifier.core.deliveries import CLAIM, Delivery, Status, Try
 
 _KEPT: Final = timedelta(days=30)
 
@@ -42,7 +39,7 @@ class Deliveries:
         self._deliveries = store.collection(DELIVERIES)
 
     async def add(self, deliveries: Sequence[Delivery]) -> tuple[Delivery, ...]:
-        """Store new deliveries, claimed for their first try; give those that were not there yet.
+        """Store new deliveries as they stand; give those that were not there yet.
 
         Raises:
             StoreUnavailableError: MongoDB cannot be reached.
@@ -51,19 +48,23 @@ class Deliveries:
             return ()
         writes: list[Any] = []
         for delivery in deliveries:
-            document = _document(delivery) | {"due_at": delivery.created_at + CLAIM}
+            document = _document(delivery)
             identity = document.pop("_id")
             writes.append(UpdateOne({"_id": identity}, {"$setOnInsert": document}, upsert=True))
         with translated():
             result = await self._deliveries.bulk_write(writes, ordered=False)
         return tuple(deliveries[place] for place in sorted(result.upserted_ids or {}))
 
-    async def claim(self) -> Delivery | None:
-        """Take the delivery that has been due longest; None if none is due."""
+    async def claim(self, *, not_to: Sequence[str] = ()) -> Delivery | None:
+        """Take the delivery that has been due longest; None if none is due.
+
+        Args:
+            not_to: Hosts that are left alone.
+        """
         now = utc_now()
         with translated():
             document = await self._deliveries.find_one_and_update(
-                {"due_at": {"$lte": now}},
+                {"due_at": {"$lte": now}, "host": {"$nin": list(not_to)}},
                 {"$set": {"due_at": now + CLAIM}},
                 sort=[("due_at", ASCENDING)],
                 return_document=ReturnDocument.AFTER,
@@ -76,12 +77,18 @@ class Deliveries:
             document = await self._deliveries.find_one({"_id": delivery_id})
         return _delivery(document) if document else None
 
-    async def put(self, delivery: Delivery) -> None:
-        """Store what became of a delivery."""
+    async def put(self, delivery: Delivery, *, held: datetime | None) -> bool:
+        """Store what became of a delivery, unless somebody else took it meanwhile; tell which.
+
+        Args:
+            delivery: As it shall stand.
+            held: Its ``due_at`` as it was read: where the claim ends.
+        """
         document = _document(delivery)
         identity = document.pop("_id")
         with translated():
-            await self._deliveries.update_one({"_id": identity}, {"$set": document})
+            result = await self._deliveries.update_one({"_id": identity, "due_at": held}, {"$set": document})
+        return result.matched_count == 1
 
     async def due(self, *, before: datetime) -> int:
         """Count what is due and not claimed."""
@@ -94,6 +101,7 @@ def _document(delivery: Delivery) -> Document:
     return {
         **plain,
         "_id": plain.pop("id"),
+        "host": delivery.host,
         "status": delivery.status.value,
         "payload": encode_json(delivery.payload),
     }

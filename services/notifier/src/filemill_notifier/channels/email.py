@@ -1,5 +1,6 @@
 """Email by SMTP."""
 
+import asyncio
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -66,14 +67,15 @@ class Email:
         except ValueError as error:
             return Outcome(ok=False, code="invalid_address", response=str(error), final=True)
         try:
-            _, response = await aiosmtplib.send(
-                message,
-                hostname=server.host,
-                port=server.port,
-                username=server.username,
-                password=server.password.get_secret_value() if server.password else None,
-                timeout=_TIMEOUT,
-            )
+            async with asyncio.timeout(_TIMEOUT):  # in all: aiosmtplib's own counts for each command anew
+                _, response = await aiosmtplib.send(
+                    message,
+                    hostname=server.host,
+                    port=server.port,
+                    username=server.username,
+                    password=server.password.get_secret_value() if server.password else None,
+                    timeout=_TIMEOUT,
+                )
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refused.code for refused in error.recipients]
             return Outcome(

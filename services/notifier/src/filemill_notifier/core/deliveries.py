@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from filemill_common.events import (
     Event,
@@ -20,6 +21,9 @@ from filemill_notifier.core.bodies import callback_body, email_words, webhook_bo
 Channel = Literal["email", "webhook", "callback"]
 
 TRIES_KEPT: Final = 20
+
+CLAIM: Final = timedelta(seconds=60)
+"""How long a notifier may take for one try; after that another one makes it, with the same id."""
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -82,7 +86,7 @@ class Delivery:
         id: Derived from event, channel and target: a repeated event makes no second one. It is also the
             ``webhook-id``, the same in each try.
         payload: The body as JSON, or the words of an email.
-        due_at: When the next try is due; null when there is none.
+        due_at: When the next try is due, or when the claim on it ends; null when there is none.
     """
 
     id: str
@@ -101,6 +105,16 @@ class Delivery:
     due_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def host(self) -> str:
+        """Who is called; all emails go to one server."""
+        return urlsplit(self.target).netloc or self.channel
+
+
+def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Hold a delivery for one try: it is not due before the claim ends."""
+    return replace(delivery, due_at=now + CLAIM)
 
 
 def deliveries_for(event: Event, *, now: datetime) -> tuple[Delivery, ...]:
