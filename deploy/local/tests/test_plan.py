@@ -1,6 +1,7 @@
 """What a stack consists of, as values."""
 
 from configparser import RawConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,15 @@ class TestServices:
 
         assert "FILEMILL_MONGO_URL" not in program.environment
         assert program.without == {"FILEMILL_MONGO_URL"}
+
+    def test_another_command_may_run_in_a_services_place_and_environment(self) -> None:
+        own = replace(planned(), commands={"worker": ("/bin/mine", "worker")})
+
+        read_back = Plan.from_json(own.to_json())
+
+        assert read_back.program("worker").command == ("/bin/mine", "worker")
+        assert read_back.program("worker").environment == planned().program("worker").environment
+        assert read_back.program("gateway") == planned().program("gateway")
 
 
 class TestFiles:

@@ -6,7 +6,7 @@ Nothing here touches the machine, so what would run can be read and tested witho
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -63,6 +63,7 @@ class Plan:
         rabbit_url: Where the services find RabbitMQ.
         mongo_url: Where they find MongoDB.
         mongod: Path of the mongod binary.
+        commands: What is run for a service in place of its own program, by its name.
     """
 
     home: Path
@@ -71,10 +72,17 @@ class Plan:
     rabbit_url: str
     mongo_url: str
     mongod: str
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def own_servers(
-        cls, home: Path, *, ports: Mapping[str, int], mongod: str, programs: Sequence[str] = PROGRAMS
+        cls,
+        home: Path,
+        *,
+        ports: Mapping[str, int],
+        mongod: str,
+        programs: Sequence[str] = PROGRAMS,
+        commands: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
         """Plan a stack that brings its own RabbitMQ and MongoDB."""
         return cls(
@@ -84,6 +92,7 @@ class Plan:
             f"amqp://guest:guest@127.0.0.1:{ports['rabbitmq']}/",
             f"mongodb://127.0.0.1:{ports['mongod']}/?replicaSet={REPLICA_SET}",
             mongod,
+            commands or {},
         )
 
     @classmethod
@@ -153,7 +162,7 @@ class Plan:
             case _:
                 # The worker holds no database credentials, not even those of the caller.
                 return Program(
-                    (sys.executable, "-m", f"filemill_{name}"),
+                    tuple(self.commands.get(name, (sys.executable, "-m", f"filemill_{name}"))),
                     self._service_environment(name),
                     without=frozenset({"FILEMILL_MONGO_URL"} if name == "worker" else ()),
                 )

@@ -82,7 +82,13 @@ class Stack:
 
     @classmethod
     @contextmanager
-    def temporary(cls, programs: Sequence[str] = PROGRAMS, **environment: str) -> Iterator[Self]:
+    def temporary(
+        cls,
+        programs: Sequence[str] = PROGRAMS,
+        *,
+        commands: Mapping[str, Sequence[str]] | None = None,
+        **environment: str,
+    ) -> Iterator[Self]:
         """Run a stack in a folder and on ports of its own, and leave nothing of it.
 
         Any number may run at the same time, beside a stack of ``make up``. It ends with the
@@ -90,6 +96,7 @@ class Stack:
 
         Args:
             programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone.
+            commands: What to run for a service in place of its own program, by its name.
             **environment: Variables for its programs beside those of this process.
         """
         home = Path(tempfile.mkdtemp(prefix="filemill-"))
@@ -98,6 +105,7 @@ class Stack:
             ports=ports.choose(PORTS),
             mongod=servers.mongod_binary(),
             programs=programs,
+            commands=commands,
         )
         stack = cls(own, {**os.environ, **environment}, tied=True)
         try:
