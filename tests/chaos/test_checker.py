@@ -1,0 +1,411 @@
+"""Each rule is silent about a run in which all went well, and speaks of the one thing that did not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.chaos import checker_rules as rules
+from tests.chaos.checker import judge
+from tests.chaos.checker_facts import Facts, Row, pairs
+from tests.chaos.checker_files import files_as_accepted
+from tests.chaos.checker_leases import healthy_leases, offers_taken
+from tests.chaos.checker_notices import asked_notified, one_id
+
+Json = dict[str, Any]
+
+SINK = "http://sink/"
+
+
+class Run:
+    """All went well: a workflow of ``a``, then ``b``, and a task that is retried and makes a file."""
+
+    def __init__(self) -> None:
+        self.lines: list[Json] = []
+        self.history: Json = {"tasks": {}, "workflows": {}}
+        self.deliveries: list[Json] = []
+        self.files: list[Json] = []
+        self.digests: dict[str, str] = {}
+        self.outbox: list[Json] = []
+        self.queues = {"scheduler.0": 0, "worker.default": 0, "amq.gen-1": 3}
+        self.parked: list[Json] = [{"message_id": "poison", "type": "Odd", "code": "undecodable"}]
+        self._workflow()
+        self._retried()
+        for second in range(60):
+            self.say("alive", second, by="worker-1")
+        self.say("planted", 1, message_id="poison")
+
+    def say(self, what: str, at: float, **said: object) -> Json:
+        line: Json = {"at": float(at), "what": what, "by": "stage-1", **said}
+        self.lines.append(line)
+        return line
+
+    def stored(self, kind: str, identity: str, at: float, **changes: object) -> Json:
+        versions = self.history[kind].setdefault(identity, [])
+        before: Json = versions[-1] if versions else {"_id": identity, "version": 0, "created_at": float(at)}
+        version = {**before, **changes, "version": before["version"] + 1, "at": float(at)}
+        versions.append(version)
+        return version
+
+    def ran(
+        self, task: str, execution: str, began: float, ended: float, *, attempt: int = 1, **made: object
+    ) -> Json:
+        about = {"task_id": task, "attempt": attempt, "execution": execution, "worker": "w", "by": "worker-1"}
+        self.say("began", began, **about)
+        return self.say("ended", ended, **about, **{"outcome": "succeeded", **made})
+
+    def told(self, kind: str, subject: str, outcome: str, sequence: int, **shown: object) -> Json:
+        data = {kind: {"id": subject, **shown}, "sequence": sequence}
+        name = f"io.filemill.{kind}.{outcome}.v1"
+        event = f"{subject}-{sequence}"
+        return self.say("told", 50, event_id=event, type=name, subject=subject, sequence=sequence, data=data)
+
+    def _workflow(self) -> None:
+        self.say("accepted", 0, kind="workflow", id="r", key="k")
+        counts = {"total": 2}
+        self.stored("workflows", "r", 0, status="running", counts=counts)
+        self.stored("tasks", "a", 0, status="ready", workflow_id="r", ready_at=0)
+        self.stored("tasks", "b", 0, status="pending", workflow_id="r", depends_on=["a"])
+        for task, began, seconds in (("a", 1, 2), ("b", 10, 6)):
+            output = {"execution": f"x{task}"}
+            self.ran(task, f"x{task}", began, began + seconds, output=output)
+            unmet = {"total": 1, "succeeded": 1} if task == "b" else None
+            told = self.stored(
+                "tasks", task, began + seconds, status="completed", output=json.dumps(output), unmet=unmet,
+                completed_at=began + seconds,
+            )  # fmt: skip
+            self.told("task", task, "completed", told["version"])
+        done = self.stored(
+            "workflows", "r", 16, status="completed", completed_at=16, counts={**counts, "completed": 2}
+        )
+        asked = [{"events": ["workflow.completed"], "webhook": SINK}]
+        self.told("workflow", "r", "completed", done["version"], notify=asked)
+        self.notified("d1", f"r-{done['version']}", workflow_id="r")
+
+    def _retried(self) -> None:
+        self.say("accepted", 20, kind="task", id="t", key=None)
+        self.stored("tasks", "t", 20, status="ready", ready_at=20)
+        failed = self.stored("tasks", "t", 21, status="failed", attempt=2, completed_at=21)
+        self.told("task", "t", "failed", failed["version"])
+        self.say("commanded", 22, kind="task", id="t", command="retry", command_id="c", status=202)
+        self.stored("tasks", "t", 22, status="ready", completed_at=None, commands=["id-of-c"], ready_at=22)
+        output = {"execution": "xt", "file": "out.bin", "digest": "sha256:1"}
+        made = {"object": "objects/tasks/t/2-xt.bin", "digest": "sha256:1"}
+        self.ran("t", "xt", 23, 24, attempt=2, output={"execution": "xt"}, **made)
+        self.digests["objects/tasks/t/2-xt.bin"] = "sha256:1"
+        self.files.append({"_id": "default:out.bin", "path": "out.bin", **made})
+        done = self.stored("tasks", "t", 24, status="completed", output=json.dumps(output), completed_at=24)
+        self.told("task", "t", "completed", done["version"], callback_url=SINK)
+        self.notified("d2", f"t-{done['version']}", channel="callback", task_id="t")
+
+    def notified(self, identity: str, event: str, *, channel: str = "webhook", **about: str) -> None:
+        [subject] = about.values()
+        status = {"channel": channel, "target": SINK, "status": "delivered", "tried": 1}
+        self.deliveries.append({"_id": identity, "event_id": event, **status, **about})
+        self.say("notified", 50, webhook_id=identity, kind="task", id=subject, type="completed", answered=204)
+
+    def facts(self) -> Facts:
+        return Facts(sorted(self.lines, key=lambda line: float(line["at"])), self.dump())
+
+    def dump(self) -> Json:
+        last = {
+            kind: [versions[-1] for versions in self.history[kind].values()]
+            for kind in ("tasks", "workflows")
+        }
+        others = {"outbox": self.outbox, "deliveries": self.deliveries, "files": self.files}
+        return {
+            "collections": {**last, **others},
+            "history": self.history,
+            "queues": self.queues,
+            "parked": self.parked,
+            "digests": self.digests,
+        }
+
+    def only(self, rule: Any) -> str:
+        """Give the one violation, which must be of this rule and of no other."""
+        verdict = judge(sorted(self.lines, key=lambda line: float(line["at"])), self.dump())
+        assert verdict.spoke == (rule.__doc__,), str(verdict)
+        [violation] = Row.of("", rule(self.facts())).violations
+        return violation
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def line(run: Run, what: str, **about: object) -> Json:
+    return next(each for each in run.lines if each["what"] == what and about.items() <= each.items())
+
+
+def test_when_all_went_well_every_rule_has_looked_and_none_speaks(run: Run) -> None:
+    verdict = judge(run.lines, run.dump())
+
+    assert (verdict.violations, verdict.unseen) == (0, ()), str(verdict)
+
+
+def test_a_verdict_shows_each_rule_with_its_cases_and_first_violations(run: Run) -> None:
+    run.outbox = [{"type": f"event {number}"} for number in range(7)]
+
+    shown = str(judge(run.lines, run.dump()))
+
+    assert "         7         9  The outbox is empty, and so are the queues." in shown
+    assert "- event 4 is still owed" in shown
+    assert "- and 2 more" in shown
+
+
+class TestWorkflowsAndTasks:
+    def test_that_were_accepted_are_there(self, run: Run) -> None:
+        run.say("accepted", 30, kind="task", id="gone", key=None)
+
+        assert run.only(rules.acknowledged_ends) == "task gone was accepted and is not there"
+
+    def test_that_were_accepted_end(self, run: Run) -> None:
+        run.say("accepted", 30, kind="task", id="slow", key=None)
+        run.stored("tasks", "slow", 30, status="running")
+
+        assert run.only(rules.acknowledged_ends) == "task slow is still running"
+
+    def test_may_sleep_until_they_are_started(self, run: Run) -> None:
+        run.say("accepted", 30, kind="workflow", id="asleep", key=None, start=False)
+        run.stored("workflows", "asleep", 30, status="pending", counts={"total": 0})
+
+        assert judge(run.lines, run.dump()).violations == 0
+
+    def test_do_not_end_twice(self, run: Run) -> None:
+        run.stored("tasks", "a", 30, status="failed")
+        run.stored("tasks", "a", 30, status="completed")
+
+        found = Row.of("", rules.ends_once(run.facts())).violations
+
+        assert found == (
+            "task a became failed after it was completed; task a became completed after it was failed",
+        )
+
+    def test_do_not_come_back_after_they_were_deleted(self, run: Run) -> None:
+        run.stored("tasks", "t", 30, status=None)
+        run.stored("tasks", "t", 31, status="ready", completed_at=None)
+
+        assert Row.of("", rules.ends_once(run.facts())).violations == (
+            "task t came back after it was deleted",
+        )
+
+    def test_do_not_end_in_silence(self, run: Run) -> None:
+        run.lines.remove(line(run, "told", subject="a"))
+
+        assert run.only(rules.told_once) == "nobody was told that task a is completed"
+
+    def test_are_told_of_by_one_event(self, run: Run) -> None:
+        run.lines.append({**line(run, "told", subject="a"), "event_id": "another"})
+
+        assert run.only(rules.told_once) == "task a was told completed by 2 events"
+
+    def test_are_not_told_of_before_they_end(self, run: Run) -> None:
+        run.told("task", "a", "completed", 7)
+
+        assert run.only(rules.told_once) == "an end of a was told that did not happen (version 7)"
+
+    def test_have_no_version_twice(self, run: Run) -> None:
+        run.history["tasks"]["b"][1]["version"] = 1
+        line(run, "told", subject="b")["sequence"] = 1
+
+        assert run.only(rules.no_write_lost) == "task b has the versions [1, 1]"
+
+    def test_have_attempts_that_never_fall(self, run: Run) -> None:
+        run.history["tasks"]["t"][2]["attempt"] = 1
+
+        assert run.only(rules.no_write_lost) == "task t has the attempts [1, 2, 1, 2]"
+
+    def test_begin_after_what_they_depend_on(self, run: Run) -> None:
+        line(run, "began", task_id="b")["at"] = 2.5
+
+        assert run.only(rules.dependents_wait) == "task b began before a had completed"
+
+    def test_are_counted_as_they_are(self, run: Run) -> None:
+        run.history["workflows"]["r"][-1]["counts"]["completed"] = 1
+
+        assert run.only(rules.counts_recount).startswith("workflow r counts {'total': 2, 'completed': 1}")
+
+    def test_count_what_they_wait_for(self, run: Run) -> None:
+        run.history["tasks"]["b"][-1]["unmet"] = {"total": 1, "succeeded": 0}
+
+        assert run.only(rules.counts_recount) == (
+            "task b completed after {'total': 1, 'succeeded': 0} of 1 dependencies"
+        )
+
+    def test_are_one_for_a_key(self, run: Run) -> None:
+        run.say("accepted", 30, kind="workflow", id="r", key="k")
+        line(run, "accepted", id="t")["key"] = "mine"
+        run.say("accepted", 31, kind="task", id="a", key="mine")
+
+        assert run.only(rules.one_per_key) == "key mine made 2 tasks: a, t"
+
+
+class TestResults:
+    def test_come_from_an_execution(self, run: Run) -> None:
+        run.lines.remove(line(run, "ended", execution="xb"))
+        run.ran("t", "long", 30, 36)
+
+        assert run.only(rules.accepted_results) == "task b completed with what no execution of it made"
+
+    def test_come_from_the_open_attempt(self, run: Run) -> None:
+        line(run, "ended", execution="xt")["attempt"] = 1
+
+        assert run.only(rules.accepted_results) == "task t took attempt 1 while 2 was open"
+
+    def test_are_what_the_execution_made(self, run: Run) -> None:
+        line(run, "ended", execution="xa")["output"]["n"] = 1
+
+        assert "its execution made {'execution': 'xa', 'n': 1}" in run.only(rules.accepted_results)
+
+    def test_lie_on_the_disk_as_they_were_accepted(self, run: Run) -> None:
+        run.digests["objects/tasks/t/2-xt.bin"] = "sha256:2"
+
+        found = Row.of("", files_as_accepted(run.facts())).violations
+
+        assert found == (
+            "out.bin stands for sha256:1, on the disk is sha256:2",
+            "task t has sha256:1, made was sha256:1, there is sha256:2",
+        )
+
+    def test_have_the_path_that_was_asked_for(self, run: Run) -> None:
+        run.files.clear()
+
+        assert run.only(files_as_accepted) == "out.bin stands for None, accepted was sha256:1"
+
+
+class TestCommands:
+    def test_are_not_dropped(self, run: Run) -> None:
+        run.say("commanded", 40, kind="task", id="t", command="retry", command_id="d", status=202)
+
+        assert run.only(rules.commands_once) == "task t took 1 of the commands retry, retry"
+
+    def test_that_were_done_already_need_not_go_further(self, run: Run) -> None:
+        run.stored("workflows", "c", 30, status="pending", counts={"total": 0})
+        done = run.stored("workflows", "c", 31, status="cancelled", completed_at=31, commands=["first"])
+        run.told("workflow", "c", "cancelled", done["version"])
+        for at in (30.5, 32):
+            run.say(
+                "commanded", at, kind="workflow", id="c", command="cancel", command_id=str(at), status=202
+            )
+
+        assert judge(run.lines, run.dump()).violations == 0
+
+    def test_are_not_applied_twice(self, run: Run) -> None:
+        run.stored("tasks", "t", 40, commands=["id-of-c", "id-of-c"])
+
+        assert run.only(rules.commands_once) == "task t took a command twice"
+
+    def test_to_delete_leave_nothing(self, run: Run) -> None:
+        run.say("commanded", 40, kind="workflow", id="r", command="delete", command_id="d", status=202)
+
+        assert run.only(rules.commands_once) == "workflow r was not deleted"
+
+
+class TestNotifications:
+    def test_that_were_asked_for_are_made(self, run: Run) -> None:
+        run.deliveries = run.deliveries[:1]
+        run.lines.remove(line(run, "notified", webhook_id="d2"))
+
+        assert run.only(asked_notified) == f"callback of task.completed t to {SINK}: 0 deliveries"
+
+    def test_that_count_as_delivered_arrived(self, run: Run) -> None:
+        run.lines.remove(line(run, "notified", webhook_id="d2"))
+
+        assert "counts as delivered, and nobody received it" in run.only(asked_notified)
+
+    def test_that_were_given_up_are_told_apart(self, run: Run) -> None:
+        run.deliveries[0] |= {"status": "failed", "tried": 9}
+
+        assert (
+            run.only(asked_notified) == f"webhook of workflow.completed r to {SINK} is failed after 9 tries"
+        )
+
+    def test_are_about_something_that_happened(self, run: Run) -> None:
+        run.deliveries.append({**run.deliveries[0], "_id": "d3", "event_id": "nothing"})
+
+        assert run.only(asked_notified) == (
+            f"webhook to {SINK} is about nothing, which nobody was told of or asked for"
+        )
+
+    def test_keep_their_id(self, run: Run) -> None:
+        run.lines.append({**line(run, "notified", webhook_id="d1"), "webhook_id": "new"})
+
+        assert run.only(one_id) == "completed r came with the id new, which nobody keeps"
+
+    def test_with_an_id_are_about_one_thing(self, run: Run) -> None:
+        run.lines.append({**line(run, "notified", webhook_id="d1"), "id": "t"})
+
+        assert run.only(one_id) == "d1 came about t, and is about another"
+
+
+class TestLeases:
+    @pytest.fixture
+    def lost(self, run: Run) -> Run:
+        """Attempt 1 of a long task began at 25 and counts as lost at 52."""
+        run.stored("tasks", "l", 25, status="running")
+        run.say("began", 25, task_id="l", attempt=1, execution="xl", worker="w", by="worker-1")
+        run.stored("tasks", "l", 52, attempt=2, losses=1)
+        return run
+
+    def test_of_a_worker_that_is_well_do_not_lapse(self, lost: Run) -> None:
+        assert lost.only(healthy_leases) == "task l was taken from w, which was well"
+
+    def test_of_a_worker_that_was_killed_do(self, lost: Run) -> None:
+        lost.lines = [each for each in lost.lines if each["what"] != "alive" or each["at"] < 33]
+
+        assert judge(lost.lines, lost.dump()).violations == 0
+
+    def test_of_a_worker_that_was_frozen_do(self, lost: Run) -> None:
+        lost.lines = [each for each in lost.lines if each["what"] != "alive" or not 33 < each["at"] < 52]
+
+        assert judge(lost.lines, lost.dump()).violations == 0
+
+    def test_of_a_worker_that_was_cut_off_do(self, lost: Run) -> None:
+        lost.say("fault", 26, name="cut", target="worker", seconds=20)
+
+        assert judge(lost.lines, lost.dump()).violations == 0
+
+
+class TestOffers:
+    def test_are_made_once(self, run: Run) -> None:
+        run.history["tasks"]["a"].insert(
+            1, {**run.history["tasks"]["a"][0], "at": 0.5, "ready_at": 0.5, "version": 2}
+        )
+        run.history["tasks"]["a"][2]["version"] = 3
+        line(run, "told", subject="a")["sequence"] = 3
+
+        assert run.only(offers_taken) == "task a was ready and offered to nobody from version 1"
+
+    def test_are_made_again_when_who_took_it_stood_still(self, run: Run) -> None:
+        run.stored("tasks", "o", 30, status="ready", ready_at=30)
+        run.stored("tasks", "o", 95, ready_at=95)
+        run.say("alive", 100, by="worker-1")
+
+        assert Row.of("", offers_taken(run.facts())).violations == ()
+
+
+class TestWhatIsLeft:
+    def test_is_nothing_owed(self, run: Run) -> None:
+        run.outbox.append({"type": "TaskReady", "deferred": True})
+
+        assert run.only(rules.nothing_owed) == "TaskReady is still owed, deferred"
+
+    def test_is_no_message_in_a_queue_of_ours(self, run: Run) -> None:
+        run.queues["worker.default"] = 2
+
+        assert run.only(rules.nothing_owed) == "worker.default holds 2 messages"
+
+    def test_is_nothing_parked_that_nobody_planted(self, run: Run) -> None:
+        run.parked.append({"message_id": "good", "type": "TaskCreated", "code": "internal"})
+
+        assert run.only(rules.parked_as_planned) == "TaskCreated good is parked: internal"
+
+    def test_is_all_the_poison_that_was_planted(self, run: Run) -> None:
+        run.say("planted", 2, message_id="vanished")
+
+        assert run.only(rules.parked_as_planned) == "the planted message vanished is not parked"
+
+
+def test_pairs_begin_with_nothing() -> None:
+    assert list(pairs([{"version": 1}])) == [({}, {"version": 1})]
