@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from filemill_common import runtime
 from filemill_common.events import AttemptFailed, AttemptSucceeded
-from tests.chaos import bugs, crashing
+from tests.chaos import crashing
 from tests.chaos.journal import Journal
 from tests.chaos.patch import patch
 
@@ -24,6 +24,8 @@ def main(name: str) -> None:
     journal = Journal(Path(os.environ["FILEMILL_CHAOS_JOURNAL"]), name)
     crashing.install(crashing.Points(name, journal, os.environ.get("FILEMILL_CHAOS_CRASH", "")))
     if bug := os.environ.get("FILEMILL_CHAOS_BUG"):
+        from tests.chaos import bugs  # noqa: PLC0415 - it loads all services
+
         bugs.seed(bug, name)
     _let_it_beat(journal)
     if name == "worker":

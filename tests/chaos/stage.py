@@ -33,11 +33,15 @@ class Stage:
         user: Speaks to the gateway.
         folder: Where the journal lies.
         sink: Address that notifications may be sent to.
+        environment: What chaos tells the services.
     """
 
-    def __init__(self, stack: Stack, user: User, journal: Journal, sink: str) -> None:
+    def __init__(
+        self, stack: Stack, user: User, journal: Journal, *, sink: str, environment: dict[str, str]
+    ) -> None:
         self.stack = stack
         self.user = user
+        self.environment = environment
         self.folder = journal.folder
         self.sink = sink
         self._journal = journal
@@ -60,7 +64,7 @@ class Stage:
             Stack.temporary(commands=commands, **environment) as stack,
             User(stack) as user,
         ):
-            yield cls(stack, user, journal, sink)
+            yield cls(stack, user, journal, sink=sink, environment=environment)
 
     async def observe(self) -> None:
         """Listen to all that is told, in a queue that outlives the broker."""
@@ -71,13 +75,13 @@ class Stage:
 
     def workflow(self, definition: Json, *, key: str | None = None) -> str:
         """Submit a workflow until it is accepted."""
-        return self._accepted("workflow", {"definition": definition, "input": {}}, key)
+        return self._submitted("workflow", {"definition": definition, "input": {}}, key)
 
     def task(self, type_: str, *, key: str | None = None, **asked: object) -> str:
         """Submit a task until it is accepted."""
-        return self._accepted("task", {"type": type_, **asked}, key)
+        return self._submitted("task", {"type": type_, **asked}, key)
 
-    def _accepted(self, kind: str, body: Json, key: str | None) -> str:
+    def _submitted(self, kind: str, body: Json, key: str | None) -> str:
         headers = {"Idempotency-Key": key} if key else {}
 
         def submit() -> Json | None:
@@ -85,8 +89,22 @@ class Stage:
             return dict(response.json()) if response.status_code == 202 else None
 
         made = self.user.eventually(submit, within=60)
-        self._journal.write("accepted", kind=kind, id=made["id"], key=key)
-        return str(made["id"])
+        return self.accepted(kind, str(made["id"]), key=key)
+
+    def accepted(self, kind: str, identity: str, *, key: str | None = None) -> str:
+        """Note a request that was acknowledged; give its id."""
+        self._journal.write("accepted", kind=kind, id=identity, key=key)
+        return identity
+
+    def commanded(self, task: str, name: str) -> None:
+        """Note a command for a task that was acknowledged."""
+        self._journal.write(
+            "commanded", kind="task", id=task, command=name, command_id=f"{name} {task}", status=202
+        )
+
+    def plant(self, message_id: str) -> None:
+        """Note that a message is sent on purpose which nobody can use."""
+        self._journal.write("planted", message_id=message_id)
 
     def lines(self, what: str) -> list[Line]:
         """Give the lines of the journal that say something, so far."""
