@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from filemill_common.cancelling import cancel
 from filemill_common.events import Event, Saw, TaskCompleted, TaskReady, TaskStatus, WorkflowStatus
-from filemill_common.store import Store, indexes, task_view, translated
+from filemill_common.store import Session, Store, indexes, task_view, translated
 from filemill_scheduler.core import Decision, Loaded, Needs, fold
-from filemill_scheduler.repository import Due, Lock, Repository, StoreTime, Updated
+from filemill_scheduler.repository import ContendedError, Due, Lock, Repository, StoreTime, Updated
 from filemill_scheduler.testing import MemoryRepository, Scene
 
 
@@ -103,6 +104,27 @@ class TestTheRealOne:
             while await count(store, "outbox"):
                 await asyncio.sleep(0.01)
         idle.cancel()
+
+    async def test_is_not_held_up_by_the_transaction_of_a_process_that_was_killed(
+        self, real: Repository, store: Store, scene: Scene
+    ) -> None:
+        wrote = asyncio.Event()
+
+        async def write_and_die(session: Session) -> None:
+            await store.collection("tasks").insert_one({"_id": "t", "version": 1}, session=session)
+            wrote.set()
+            await asyncio.Event().wait()
+
+        killed = asyncio.create_task(store.in_transaction(write_and_die))
+        await wrote.wait()
+        await asyncio.sleep(2.1)  # nobody goes on with it
+
+        with pytest.raises(ContendedError):
+            await real.update([scene.created("t")], decide)
+        updated = await real.update([scene.created("t")], decide)
+
+        assert [task.status for task in updated.decision.tasks] == [TaskStatus.READY]
+        await cancel(killed)
 
     async def test_folds_anew_when_another_writer_was_first(
         self, real: Repository, store: Store, scene: Scene

@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from bson import Binary
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
     AsyncIOMotorClientSession,
@@ -103,6 +104,7 @@ class Store:
     """
 
     def __init__(self, url: str, *, app_name: str) -> None:
+        self._app_name = app_name
         self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             url,
             appname=app_name,
@@ -164,6 +166,31 @@ class Store:
                 result = await work(session)
                 await _commit(session)
                 return result
+
+    async def end_abandoned(self, *, idle: timedelta) -> int:
+        """End transactions of our name that nobody went on with for so long; tell how many there were.
+
+        The server cannot tell a dead client from a slow one, and keeps locked for a minute what a killed or
+        frozen process wrote. One that was only slow finds its transaction gone, and begins anew.
+
+        Raises:
+            StoreUnavailableError: It cannot be reached.
+        """
+        abandoned: list[Document] = [
+            {"$currentOp": {"idleSessions": True}},
+            {
+                "$match": {
+                    "appName": self._app_name,
+                    "transaction.timeInactiveMicros": {"$gt": idle / timedelta(microseconds=1)},
+                }
+            },
+        ]
+        with translated():
+            found = await self._client.admin.aggregate(abandoned).to_list(None)
+            if found:
+                sessions = [{"id": Binary.from_uuid(each["lsid"]["id"])} for each in found]
+                await self._client.admin.command("killSessions", sessions)
+        return len(found)
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:

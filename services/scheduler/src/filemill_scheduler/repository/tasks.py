@@ -34,6 +34,8 @@ READS: Final = 20
 """Rounds of reading that one fold gets."""
 
 _RACES: Final = 50
+_ABANDONED: Final = timedelta(seconds=2)
+"""A transaction of ours goes on within milliseconds; one that did not for so long has lost its process."""
 _UNSEEN: Final = {"definition": False}
 """Never needed to decide, and up to 4 MB."""
 _OPEN: Final = ["pending", "ready", "running", "retrying"]
@@ -114,6 +116,8 @@ class Repository:
             except BaseException:
                 self._confirmed += confirmed
                 raise
+        if ended := await self._store.end_abandoned(idle=_ABANDONED):
+            _log.warning("ended transactions that nobody went on with", count=ended)
         raise ContendedError(len(events), rounds=_RACES)
 
     def confirmed(self, entries: Sequence[str]) -> None:
