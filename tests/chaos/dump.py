@@ -22,7 +22,9 @@ _HEAVY: Final = frozenset({"definition", "options", "template", "outputs", "trac
 
 
 def dump(mongo_url: str, management: str, files: Path) -> Json:
-    """Collect the last state and its history.
+    """Collect the last state and its history, when all has been quiet for five seconds.
+
+    So old the broker's counts of messages may be.
 
     Args:
         mongo_url: Where the replica set is.
@@ -50,7 +52,7 @@ def dump(mongo_url: str, management: str, files: Path) -> Json:
         history = _histories(oplog)
     with httpx.Client(base_url=management, auth=("guest", "guest"), trust_env=False, timeout=30) as broker:
         queues = _queues(broker)
-        parked = _parked(broker, queues.get(_PARKING_LOT, 0))
+        parked = _parked(broker)
     found: Json = _plain(
         {
             "collections": collections,
@@ -96,11 +98,9 @@ def _queues(broker: httpx.Client) -> dict[str, int]:
     return {queue["name"]: queue["messages"] for queue in found}
 
 
-def _parked(broker: httpx.Client, count: int) -> list[Json]:
+def _parked(broker: httpx.Client) -> list[Json]:
     """Look at what is parked, and leave it there."""
-    if not count:
-        return []
-    asked = {"count": count, "ackmode": "ack_requeue_true", "encoding": "auto"}
+    asked = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
     found = broker.post(f"/api/queues/%2F/{_PARKING_LOT}/get", json=asked).raise_for_status().json()
     return [
         {

@@ -110,7 +110,7 @@ class Stage:
         """Give the lines of the journal that say something, so far."""
         return [line for line in read(self.folder) if line["what"] == what]
 
-    def until(self, look: Callable[[], Any], *, within: float = 30) -> Any:
+    def until(self, look: Callable[[], Any], *, within: float = 60) -> Any:
         """Look until there is something to be seen; give it."""
         return self.user.eventually(look, within=within)
 
