@@ -100,6 +100,17 @@ class TestServices:
         assert read_back.program("worker").environment == planned().program("worker").environment
         assert read_back.program("gateway") == planned().program("gateway")
 
+    def test_a_second_replica_is_like_the_first_but_for_its_port(self) -> None:
+        first = planned()
+        own = replace(first, programs=(*first.programs, "worker-2"), ports={**first.ports, "worker-2": 9002})
+
+        second = own.program("worker-2")
+
+        assert second.environment == {**own.program("worker").environment, "FILEMILL_HTTP_PORT": "9002"}
+        assert second.command == own.program("worker").command
+        assert second.without == {"FILEMILL_MONGO_URL"}
+        assert "notifier,worker-2" in own.files()[HOME / "run" / "supervisor.conf"]
+
 
 class TestFiles:
     def test_the_plan_is_read_back_as_it_was(self) -> None:

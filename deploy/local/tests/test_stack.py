@@ -102,6 +102,13 @@ class TestPrograms:
 
             assert (stopped, stack.status()[0].state) == ("down", "ready")
 
+    def test_one_listens_on_the_port_that_was_settled_before(self) -> None:
+        settled = ports.choose(("mongod",))
+
+        with Stack.temporary(("mongod",), settled=settled) as stack:
+            assert servers.mongod_is_ready(settled["mongod"])
+            assert stack.plan.ports["mongod"] == settled["mongod"]
+
     def test_one_that_is_no_part_of_the_stack_is_a_clear_error(self) -> None:
         with Stack.temporary(("epmd",)) as stack, pytest.raises(StackError, match="mongod is not a part"):
             stack.stop("mongod")

@@ -58,8 +58,9 @@ class Plan:
 
     Attributes:
         home: Absolute path of the folder that holds all it keeps.
-        programs: Names of what runs, out of ``PROGRAMS``.
-        ports: A port on loopback for each name in ``PORTS``.
+        programs: Names of what runs, out of ``PROGRAMS``; a further replica of a service has a number behind
+            its name, as in ``worker-2``.
+        ports: A port on loopback for each name in ``PORTS``, and for each further replica.
         rabbit_url: Where the services find RabbitMQ.
         mongo_url: Where they find MongoDB.
         mongod: Path of the mongod binary.
@@ -162,9 +163,9 @@ class Plan:
             case _:
                 # The worker holds no database credentials, not even those of the caller.
                 return Program(
-                    tuple(self.commands.get(name, (sys.executable, "-m", f"filemill_{name}"))),
+                    tuple(self.commands.get(name, (sys.executable, "-m", f"filemill_{service_of(name)}"))),
                     self._service_environment(name),
-                    without=frozenset({"FILEMILL_MONGO_URL"} if name == "worker" else ()),
+                    without=frozenset({"FILEMILL_MONGO_URL"} if service_of(name) == "worker" else ()),
                 )
 
     def _service_environment(self, name: str) -> dict[str, str]:
@@ -174,9 +175,9 @@ class Plan:
             "FILEMILL_HTTP_HOST": "127.0.0.1",
             "FILEMILL_HTTP_PORT": str(self.ports[name]),
         }
-        if name != "worker":
+        if service_of(name) != "worker":
             environment["FILEMILL_MONGO_URL"] = self.mongo_url
-        if name == "notifier":
+        if service_of(name) == "notifier":
             environment |= {
                 "FILEMILL_SMTP_HOST": "127.0.0.1",
                 "FILEMILL_SMTP_PORT": str(self.ports["smtp"]),
@@ -244,7 +245,7 @@ class Plan:
         groups = {
             "epmd": ("epmd",),
             "servers": ("rabbitmq", "mongod"),
-            "services": ("mail", *SERVICES),
+            "services": ("mail", *(name for name in self.programs if service_of(name) in SERVICES)),
         }
         run = _escaped(self.home / "run")
         parts = [
@@ -272,6 +273,11 @@ class Plan:
             f"stdout_logfile={_escaped(self.log_file(name))}\n"
             f"stdout_logfile_maxbytes=20MB\nstdout_logfile_backups=1\n"
         )
+
+
+def service_of(program: str) -> str:
+    """Tell which service a replica is one of."""
+    return program.partition("-")[0]
 
 
 def plan(home: Path, environment: Mapping[str, str], *, chosen: Mapping[str, int], mongod: str) -> Plan:

@@ -87,6 +87,7 @@ class Stack:
         programs: Sequence[str] = PROGRAMS,
         *,
         commands: Mapping[str, Sequence[str]] | None = None,
+        settled: Mapping[str, int] | None = None,
         **environment: str,
     ) -> Iterator[Self]:
         """Run a stack in a folder and on ports of its own, and leave nothing of it.
@@ -95,14 +96,15 @@ class Stack:
         block, and also if the calling process is killed.
 
         Args:
-            programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone.
+            programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone; see ``Plan``.
             commands: What to run for a service in place of its own program, by its name.
+            settled: Ports that are chosen already, by name, for who must know them before the start.
             **environment: Variables for its programs beside those of this process.
         """
         home = Path(tempfile.mkdtemp(prefix="filemill-"))
         own = Plan.own_servers(
             home,
-            ports=ports.choose(PORTS),
+            ports={**ports.choose(dict.fromkeys((*PORTS, *programs))), **(settled or {})},
             mongod=servers.mongod_binary(),
             programs=programs,
             commands=commands,
