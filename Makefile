@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench lock schemas clean
+.PHONY: help install packages run up down status check test unit bench fuzz lock schemas clean
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -34,6 +34,9 @@ test: install check ## Everything, on real servers of its own
 
 bench: install ## Steps a second and what a step costs
 	$(PYTHON) -m benchmarks
+
+fuzz: install ## Every operation of the API, in more than 10,000 requests that nobody foresaw
+	FILEMILL_FUZZ_CASES=500 .venv/bin/pytest tests/fuzz --capture no --timeout 3600
 
 ##@ Now and then
 lock: .venv/installed ## Resolve the requirements anew, with hashes

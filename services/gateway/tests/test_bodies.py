@@ -88,6 +88,16 @@ class TestAnAddress:
 
 class TestAProblem:
     @pytest.mark.parametrize(
+        ("path", "allowed"), [("/v1/tasks/t1", "DELETE, GET"), ("/v1/files/a/b.txt", "GET, PUT")]
+    )
+    async def test_of_a_method_names_those_that_work(
+        self, client: httpx.AsyncClient, path: str, allowed: str
+    ) -> None:
+        answer = await client.patch(path)
+
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+    @pytest.mark.parametrize(
         ("method", "path", "status", "code"),
         [
             ("GET", "/nothing", 404, "not_found"),
@@ -100,6 +110,7 @@ class TestAProblem:
             ("GET", "/v1/tasks?created_after=yesterday", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?created_after=0001-01-01T00:00:00%2B10:00", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?created_after=2026-11-05T10:00:00", 422, "invalid_parameter"),
+            ("GET", "/v1/tasks?created_after=1762336800", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?label=a", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?cursor=x", 422, "invalid_cursor"),
             ("GET", "/v1/workflows?cursor=bnVsbA", 422, "invalid_cursor"),

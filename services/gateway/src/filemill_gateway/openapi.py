@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from filemill_common.language import Definition
+from filemill_common.task_types import TASK_TYPES
 from filemill_gateway.core.tasks import TaskRequest
 from filemill_gateway.problems import MEDIA_TYPE, ProblemDetails
 from filemill_gateway.requests import YAML
@@ -46,7 +47,15 @@ WORKFLOW_BODY: Final[dict[str, Any]] = {
     }
 }
 FILE_BODY: Final[dict[str, Any]] = {
-    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}
+    "requestBody": {"required": False, "content": {"application/octet-stream": {"schema": _BYTES}}}
+}
+FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file, of the type that its first bytes show",
+        "content": {"*/*": {"schema": _BYTES}},
+    },
+    206: {"description": "The bytes that `Range` asks for", "content": {"*/*": {"schema": _BYTES}}},
+    304: {"description": "The client has it already"},
 }
 FORM_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -81,11 +90,20 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(name, None)
     for model in (ProblemDetails, TaskRequest, Definition):
         schemas.update(_schemas(model))
+    _let_be_null(schemas["TaskRequest"])
+    schemas["TaskRequest"]["properties"]["type"]["enum"] = sorted(TASK_TYPES)
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
             operation["responses"] |= {"4XX": _PROBLEM, "5XX": _PROBLEM}
     return document
+
+
+def _let_be_null(schema: dict[str, Any]) -> None:
+    """Say that a field that is null counts as not given."""
+    for name, each in schema["properties"].items():
+        if name not in schema["required"] and {"type": "null"} not in each.get("anyOf", ()):
+            schema["properties"][name] = {"anyOf": [each, {"type": "null"}]}
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

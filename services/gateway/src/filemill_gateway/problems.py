@@ -174,7 +174,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Name the methods of a path; the router itself names only those of the first route that fits."""
-    path = getattr(request.scope.get("route"), "path", "")
+    path = getattr(request.scope.get("route"), "path_format", "")
     operations = request.app.openapi()["paths"].get(path, {"get": {}})
     return ", ".join(sorted(method.upper() for method in operations))
 

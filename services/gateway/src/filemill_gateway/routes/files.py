@@ -26,7 +26,7 @@ from filemill_gateway.core.ranges import (
 )
 from filemill_gateway.dependencies import TENANT, Dependencies, Needs
 from filemill_gateway.metadata import metadata_of
-from filemill_gateway.openapi import FILE_BODY, FORM_BODY
+from filemill_gateway.openapi import FILE_ANSWERS, FILE_BODY, FORM_BODY
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.requests import bounded, idempotency_key, media_type_of, refuse_declared
 
@@ -104,7 +104,7 @@ async def show_metadata(path: str, needs: Needs) -> Response:
 
 
 @router.head("/{path:path}", include_in_schema=False)
-@router.get("/{path:path}", response_class=StreamingResponse)
+@router.get("/{path:path}", response_class=StreamingResponse, responses=FILE_ANSWERS)
 async def download_file(
     path: str,
     request: Request,

@@ -1,10 +1,11 @@
 """What all lists have in common: filters by time, labels, cursors."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator
 
 from filemill_gateway.core.cursors import Cursor, read_cursor, write_cursor
 from filemill_gateway.core.invalid import InvalidRequestError, problem
@@ -14,6 +15,15 @@ Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="The most items of a page.")]
 
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
+
+
+def _dated(text: object) -> object:
+    """Refuse a bare number, which would be taken for seconds since 1970."""
+    if isinstance(text, str) and not _DAY.match(text):
+        raise ValueError("a time is written like 2026-11-05T10:00:00Z")
+    return text
+
 
 def _in_utc(moment: datetime) -> datetime:
     try:
@@ -22,7 +32,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("the time is outside the years 1 to 9999") from error
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_in_utc)]
 After = Annotated[Time | None, Query(description="Created at or after this time.")]
 Before = Annotated[Time | None, Query(description="Created before this time.")]
 Labels = Annotated[list[str], Query(description="A label as `key:value`; with several, all must be there.")]
