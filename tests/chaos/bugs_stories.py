@@ -21,6 +21,7 @@ from tests.chaos.checker_files import files_as_accepted
 from tests.chaos.checker_leases import healthy_leases
 from tests.chaos.checker_notices import asked_notified, one_id
 from tests.chaos.crashing import arm
+from tests.chaos.journal import Line
 from tests.chaos.stage import ROOT, Stage, command
 
 Play = Callable[[Stage], Awaitable[None]]
@@ -84,7 +85,7 @@ async def nothing_special(stage: Stage) -> None:
 async def key_repeated(stage: Stage) -> None:
     """Ask twice, with the same key."""
     for _ in range(2):
-        stage.workflow(chain(1), key="the same")
+        stage.workflow(chain(1), key="the-same")
 
 
 async def queue_deleted_before_the_offer(stage: Stage) -> None:
@@ -167,7 +168,11 @@ async def owner_frozen(stage: Stage) -> None:
             stage.user.ended_task(task, within=40)
         finally:
             os.kill(int(frozen["by"].partition("-")[2]), signal.SIGCONT)
-        stage.user.ended_task(stage.task("echo"))
+        stage.until(lambda: _beats_since(stage, frozen) > 3)  # it goes on where it was frozen
+
+
+def _beats_since(stage: Stage, frozen: Line) -> int:
+    return sum(line["by"] == frozen["by"] and line["at"] > frozen["at"] for line in stage.lines("alive"))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ _STILL: Final = 5.0
 _RECOVERY: Final = 25.0
 """Seconds that a worker may need after a cut to notice it, connect and be heard of."""
 
-CUTS: Final = frozenset({"cut", "delay", "freeze"})
+CUTS: Final = frozenset({"cut", "silence", "delay"})
 """Faults that keep a worker which lives from being heard, if they are aimed at its line."""
 
 

@@ -80,9 +80,9 @@ _keys: Final = count()
 async def _load(stage: Stage) -> None:
     """Have a bit of everything done, whoever dies meanwhile."""
     hook = [{"events": ["workflow.completed"], "webhook": {"url": stage.sink}}]
-    key = f"round {next(_keys)}"
-    stage.workflow({**chain(2), "notify": hook}, key=f"{key} chain")
-    stage.workflow(fan(3), key=f"{key} fan")
+    key = f"round-{next(_keys)}"
+    stage.workflow({**chain(2), "notify": hook}, key=f"{key}-chain")
+    stage.workflow(fan(3), key=f"{key}-fan")
     long = stage.task("sleep", options={"seconds": 2}, notify_webhook=stage.sink)
     stage.task("echo", depends_on=[long], notify_email="somebody@example.com")
     failing = {"code": "odd", "message": "it fails once", "times": 1}
