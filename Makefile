@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench fuzz lock schemas clean
+.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz lock schemas clean
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -37,6 +37,12 @@ bench: install ## Steps a second and what a step costs
 
 fuzz: install ## Every operation of the API, in more than 10,000 requests that nobody foresaw
 	FILEMILL_FUZZ_CASES=500 .venv/bin/pytest tests/fuzz --capture no --timeout 3600
+
+chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays one
+	$(PYTHON) -m tests.chaos run $(if $(SEED),--seed $(SEED))
+
+chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an hour
+	$(PYTHON) -m tests.chaos run --size long $(if $(SEED),--seed $(SEED))
 
 ##@ Now and then
 lock: .venv/installed ## Resolve the requirements anew, with hashes

@@ -17,7 +17,7 @@ def files_as_accepted(facts: Facts) -> Findings:
     last: dict[str, Json] = {}
     for ending in sorted(facts.endings, key=lambda each: float(each.version["at"])):
         output = facts.output(ending.version)
-        if ending.status != "completed" or "digest" not in output:
+        if ending.status != "completed" or not {"file", "digest"} <= output.keys():
             continue
         last[output["file"]] = output
         made = facts.executions.get(str(output.get("execution")), {})

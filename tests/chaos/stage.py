@@ -61,7 +61,7 @@ class Stage:
         commands = {name: command(name) for name in SERVICES}
         with (
             _sink(journal) as sink,
-            Stack.temporary(commands=commands, **environment) as stack,
+            Stack.temporary(commands=commands, settled=None, **environment) as stack,
             User(stack) as user,
         ):
             yield cls(stack, user, journal, sink=sink, environment=environment)

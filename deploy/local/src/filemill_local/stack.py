@@ -19,7 +19,7 @@ from filemill_local.words import last_words
 
 SERVERS: Final = ("epmd", "rabbitmq", "mongod")
 
-_DEADLINE: Final = 60.0
+_DEADLINE: Final = 120.0
 _STARTS: Final = 3
 
 
@@ -125,7 +125,7 @@ class Stack:
 
         Raises:
             StackError: A package is missing, a port is taken, a program ends again and again,
-                or not all was ready within a minute. Nothing is left running then.
+                or not all was ready within two minutes. Nothing is left running then.
         """
         with self._alone():
             if supervisor.running(self.plan):
@@ -171,7 +171,7 @@ class Stack:
         """Wait until programs do their work.
 
         Raises:
-            StackError: One ended three times meanwhile, or a minute was not enough.
+            StackError: One ended three times meanwhile, or two minutes were not enough.
         """
         deadline = time.monotonic() + _DEADLINE
         pids: dict[str, set[int]] = {name: set() for name in names}
@@ -184,7 +184,7 @@ class Stack:
                 raise StackError(f"The supervisor ended. {self._last_words('supervisor')}")
             if time.monotonic() > deadline:
                 late = ", ".join(waiting)
-                raise StackError(f"Not ready in a minute: {late}. {self._last_words(waiting[0])}")
+                raise StackError(f"Not ready in two minutes: {late}. {self._last_words(waiting[0])}")
             time.sleep(0.1)
 
     def status(self) -> tuple[Row, ...]:
