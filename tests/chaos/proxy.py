@@ -1,6 +1,8 @@
 """Links that can be cut, silenced and slowed down: a TCP proxy in front of a server, one for each program."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -33,14 +35,21 @@ class Link:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Listen until the block ends."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        calls: set[asyncio.Task[None]] = set()
+
+        def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            call = asyncio.create_task(self._serve(reader, writer))
+            calls.add(call)
+            call.add_done_callback(calls.discard)
+
+        server = await asyncio.start_server(take, "127.0.0.1", self.port)
         try:
             yield
         finally:
             self.heal()
             server.close()
             self._end_all()
-            await server.wait_closed()
+            await asyncio.gather(server.wait_closed(), *calls)
 
     def cut(self) -> None:
         """End all connections, and refuse others."""
@@ -63,16 +72,17 @@ class Link:
 
     def _end_all(self) -> None:
         for line in self._lines:
-            line.transport.abort()
+            if not line.is_closing():
+                _reset(line)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
-            writer.transport.abort()
+            _reset(writer)
             return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
         self._lines |= {writer, back}
         try:
@@ -81,8 +91,6 @@ class Link:
                 group.create_task(self._pass_on(there, writer))
         finally:
             self._lines -= {writer, back}
-            writer.transport.abort()
-            back.transport.abort()
 
     async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -92,5 +100,11 @@ class Link:
                 await self._speaks.wait()
                 target.write(said)
                 await target.drain()
-        # One side has ended or is gone; a reset tells the other, as it does when a machine dies.
-        target.transport.abort()
+        target.close()
+
+
+def _reset(line: asyncio.StreamWriter) -> None:
+    """End a connection at once, and let the other side know by a reset."""
+    at_once = struct.pack("ii", 1, 0)
+    line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    line.transport.abort()
