@@ -112,19 +112,23 @@ class Scene:
         self, run_id: str = "run", *, start: bool = True, value: JsonObject | None = None, **steps: JsonObject
     ) -> Decision:
         """Create a run; ``a={}`` is an ``echo`` step, ``b={"depends_on": ["a"]}`` one that waits for it."""
+        return self.play(self.submitted(run_id, start=start, value=value, **steps))
+
+    def submitted(
+        self, run_id: str = "run", *, start: bool = True, value: JsonObject | None = None, **steps: JsonObject
+    ) -> WorkflowCreated:
+        """Ask for a run."""
         definition = {
             "name": run_id,
             "steps": [{"id": name, "type": "task", "task": "echo", **step} for name, step in steps.items()],
         }
-        return self.play(
-            WorkflowCreated(
-                workflow_id=run_id,
-                partition_key=run_id,
-                definition=definition,
-                input=value or {},
-                start=start,
-                time=self.state.now,
-            )
+        return WorkflowCreated(
+            workflow_id=run_id,
+            partition_key=run_id,
+            definition=definition,
+            input=value or {},
+            start=start,
+            time=self.state.now,
         )
 
     def create(self, task_id: str, **spec: object) -> Decision:

@@ -2,6 +2,7 @@
 
 from filemill_common.events import (
     Check,
+    EventRejected,
     Failure,
     Saw,
     TaskCompleted,
@@ -11,6 +12,7 @@ from filemill_common.events import (
     WorkflowFailed,
     WorkflowStatus,
 )
+from filemill_common.ids import step_task_id
 from filemill_scheduler.testing import Scene
 
 
@@ -203,6 +205,31 @@ class TestATaskThatDependsOnAnother:
         scene.play(scene.succeeded("a"))
 
         assert ready(scene) == ["b"]
+
+    def test_may_come_before_the_run_whose_step_it_waits_for(self, scene: Scene) -> None:
+        scene.create("b", depends_on=[step_task_id("run", "a")])
+
+        scene.submit(a={}, then={"depends_on": ["a"]})
+        assert ready(scene) == ["a"]
+
+        scene.play(scene.succeeded("a"))
+        assert sorted(ready(scene)) == ["b", "then"]
+
+    def test_may_come_in_one_batch_with_the_run_whose_step_it_waits_for(self, scene: Scene) -> None:
+        scene.play(
+            scene.created("b", depends_on=[step_task_id("run", "a")]),
+            scene.submitted(a={}, then={"depends_on": ["a"]}),
+        )
+
+        assert ready(scene) == ["a"]
+
+    def test_keeps_its_id_from_a_run_that_would_give_it_to_a_step(self, scene: Scene) -> None:
+        scene.create(step_task_id("run", "a"))
+
+        refused = scene.submit(a={}).owed
+
+        assert [event.code for event in refused if isinstance(event, EventRejected)] == ["id_taken"]
+        assert "run" not in scene.state.runs
 
     def test_fails_if_that_one_never_comes(self, scene: Scene) -> None:
         scene.create("b", depends_on=["a"])

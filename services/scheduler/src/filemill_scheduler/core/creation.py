@@ -105,7 +105,10 @@ def _register(view: View, task: Task, dependency: Task) -> None:
 
 
 def on_workflow_created(view: View, event: WorkflowCreated) -> None:
-    """Store a run and a task for each of its steps, and begin those that wait for nothing."""
+    """Store a run and a task for each of its steps, and begin those that wait for nothing.
+
+    A step that somebody waits for already fills that stub; one whose id is another task's cannot be made.
+    """
     known = view.run(event.workflow_id)
     if known is not None:
         _repeated(view, event, known)
@@ -114,6 +117,13 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
         definition = load(event.definition, task_types=None)
     except InvalidDefinitionError as error:
         view.owe(rejected(event, error.code, str(error), now=view.now))
+        return
+    ids = [step_task_id(event.workflow_id, step.id) for step in definition.steps]
+    stubs = dict(zip(ids, view.tasks(ids), strict=True))
+    taken = [stub.id for stub in stubs.values() if stub is not None and not stub.is_stub]
+    if taken:
+        message = f"the id of one of its steps is that of another task, {taken[0]!r}"
+        view.owe(rejected(event, "id_taken", message, now=view.now))
         return
     run = view.put_run(
         Run(
@@ -133,10 +143,17 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
         )
     )
     for task in _steps(run, definition):
-        view.put(task)
+        view.put(_filling(stubs[task.id], task))
     view.retold.append(event)
     if event.start:
         start(view, run)
+
+
+def _filling(stub: Task | None, step: Task) -> Task:
+    """Put a step in the place of a stub; who waited for that waits for it."""
+    if stub is None:
+        return step
+    return replace(step, version=stub.version, dependents=(*step.dependents, *stub.dependents))
 
 
 def start(view: View, run: Run) -> None:

@@ -197,7 +197,8 @@ class View:
     def put(self, task: Task) -> Task:
         """Let a task stand like this from now on."""
         task = replace(task, updated_at=self.now)
-        if task.version == 0 and task.id not in self._tasks and task.workflow_id is not None:
+        before = self._tasks.get(task.id) or self._loaded.tasks.get(task.id)
+        if task.workflow_id is not None and (before is None or before.workflow_id is None):
             self._opened.setdefault(task.workflow_id, []).append(task.id)
         self._tasks[task.id] = task
         return task
