@@ -1,7 +1,7 @@
 """The scheduler's process."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from filemill_common.ids import new_id
@@ -9,7 +9,7 @@ from filemill_common.messaging import Bus
 from filemill_common.messaging.topology import INTAKE_QUEUE, scheduler_queue
 from filemill_common.runtime import Context, run
 from filemill_common.settings import read
-from filemill_common.store import Store, indexes
+from filemill_common.store import Store, StoreUnavailableError, indexes
 from filemill_scheduler.handlers import IntakeHandler, SchedulerHandler
 from filemill_scheduler.metrics import Metrics
 from filemill_scheduler.repository import Due, Lock, Repository, StoreTime
@@ -51,7 +51,8 @@ def main() -> None:
             for consumption in consumptions:
                 await consumption.stop()
             await context.end_background(*beside)
-            await repository.forget()
+            with suppress(StoreUnavailableError):  # a sweep sends again what is left
+                await repository.forget()
         store.close()
 
     run("scheduler", settings, scheduler, checks=("broker", "store"))

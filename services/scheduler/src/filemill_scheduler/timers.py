@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -88,7 +89,8 @@ class Timers:
         finally:
             if self._ours:
                 self._ours = False
-                await self._lock.release()
+                with suppress(StoreUnavailableError):  # its life ends without us too
+                    await self._lock.release()
 
     async def timers(self) -> None:
         """Ask for a look at each retry, time-out and stub that is due, and send deferred events."""
