@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz lock schemas clean
+.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz lock schemas clean simulate
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -43,6 +43,9 @@ chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays 
 
 chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an hour
 	$(PYTHON) -m tests.chaos run --size long $(if $(SEED),--seed $(SEED))
+
+simulate: install ## Random worlds in virtual time, for 20 minutes (SECONDS=, SEED=)
+	$(PYTHON) -m tests.simulation
 
 ##@ Now and then
 lock: .venv/installed ## Resolve the requirements anew, with hashes

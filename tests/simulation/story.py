@@ -1,0 +1,238 @@
+"""What is asked of the system in one seed: runs and tasks of random shapes, commands, repetitions, faults."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from filemill_common.events import (
+    Event,
+    StoredFile,
+    TaskCommand,
+    TaskCreated,
+    TaskSpec,
+    WorkflowCommand,
+    WorkflowCreated,
+)
+from filemill_common.ids import step_task_id
+from tests.simulation.clock import BEGIN
+from tests.simulation.world import Faults, Luck
+
+INPUT: Final = StoredFile(object="objects/uploads/in", size=1, digest="sha256:" + "1" * 64, path="in.mp4")
+
+Command = Literal["start", "cancel", "retry", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something that somebody asks for.
+
+    Attributes:
+        at: Second at which it is first asked.
+        again: Seconds at which the same is asked once more.
+        foreign: Whether another system asks, through the intake.
+        refused: Whether the intake must not let it in.
+    """
+
+    at: float
+    event: Event
+    again: tuple[float, ...] = ()
+    foreign: bool = False
+    refused: bool = False
+
+
+@dataclass
+class Story:
+    """All that is asked in one seed, and what of it is known beforehand."""
+
+    requests: list[Request] = field(default_factory=list)
+    ghosts: set[str] = field(default_factory=set)
+    length: float = 10.0
+    commands: dict[str, TaskCommand | WorkflowCommand] = field(default_factory=dict)
+
+
+def tell(luck: Luck) -> Story:
+    """Make up a story."""
+    story = Story(length=luck.choice((1.0, 4.0, 10.0, 20.0)))
+    tasks = [f"task-{number}" for number in range(luck.randint(0, 5))]
+    runs = [f"run-{number}" for number in range(luck.randint(0 if tasks else 1, 2))]
+    steps = {run: _steps(luck) for run in runs}
+    known: list[str] = [step_task_id(run, step["id"]) for run in runs for step in steps[run]]
+    for run in runs:
+        _ask(story, luck, _workflow(luck, run, steps[run]))
+    for task in tasks:
+        _ask(story, luck, _task(luck, story, task, known))
+        known.append(task)
+    for _ in range(luck.choice((0, 0, 1, 2, 4))):
+        _ask(story, luck, _command(luck, runs, tasks))
+    if tasks and luck.chance(0.1):
+        other = TaskSpec(type="echo", options={"other": True})
+        _ask(story, luck, _created(luck.choice(tasks), other, digest="other"))
+    if luck.chance(0.1):
+        refused = _created("nobody", TaskSpec(type="echo", input_file="../etc/passwd"), digest="x")
+        story.requests.append(Request(luck.uniform(0, story.length), refused, foreign=True, refused=True))
+    return story
+
+
+def _ask(story: Story, luck: Luck, event: Event) -> None:
+    at = luck.uniform(0, story.length)
+    again = (at + luck.uniform(0, 20),) if luck.chance(0.12) else ()
+    if isinstance(event, (TaskCommand, WorkflowCommand)):
+        event = event.model_copy(update={"sequence": int(at * 1000), "time": BEGIN})
+        story.commands[event.id] = event
+    story.requests.append(Request(at, event, again, foreign=luck.chance(0.15)))
+
+
+def _work(luck: Luck, name: str) -> tuple[str, dict[str, Any]]:
+    """Choose a type and its options."""
+    match luck.randrange(10):
+        case 0 | 1 | 2:
+            return "echo", {}
+        case 3 | 4:
+            return "sleep", {"seconds": luck.choice((0.5, 0.9, 1.2, 3.0, 8.0, 25.0))}
+        case 5 | 6:
+            times = luck.choice((None, 1, 1, 2))
+            return "fail", {"code": "boom", "times": times, "retryable": luck.chance(0.8)}
+        case 7:
+            return "probe", {"input_file": INPUT.path}
+        case _:
+            output = luck.choice((None, "out/shared.jpg", f"out/{name}.jpg"))
+            return "video_thumbnail", {"input_file": INPUT.path, "output_file": output}
+
+
+def _steps(luck: Luck) -> list[dict[str, Any]]:
+    """Draw a graph: chains, fans, diamonds and what lies between."""
+    names = [f"s{number}" for number in range(luck.randint(1, 6))]
+    shape = luck.choice(("chain", "fan", "diamond", "any"))
+    steps: list[dict[str, Any]] = []
+    for place, name in enumerate(names):
+        match shape:
+            case "chain":
+                needed = names[place - 1 : place] if place else []
+            case "fan":
+                needed = names[:1] if place else []
+            case "diamond":
+                last = place == len(names) - 1
+                needed = (names[1:place] or names[:1]) if last and place else names[:1] if place else []
+            case _:
+                needed = luck.sample(names[:place], luck.randint(0, min(2, place)))
+        kind, values = _work(luck, name)
+        steps.append(
+            {
+                "id": name,
+                "type": "task",
+                "task": kind,
+                "with": {key: value for key, value in values.items() if value is not None},
+                "depends_on": sorted(needed),
+                "retry": {"max_retries": luck.choice((0, 1, 2)), "retry_delay": luck.choice((0, 1, 4))},
+                **({"timeout": 5} if luck.chance(0.1) else {}),
+            }
+        )
+    return steps
+
+
+def _workflow(luck: Luck, run: str, steps: list[dict[str, Any]]) -> WorkflowCreated:
+    hook = {"webhook": {"url": f"http://sink/{run}"}}
+    events = ["workflow.completed", "workflow.failed", "workflow.cancelled"]
+    notify = [{"events": events, **hook}] if luck.chance(0.7) else []
+    return WorkflowCreated(
+        workflow_id=run,
+        partition_key=run,
+        time=BEGIN,
+        definition={"name": run, "steps": steps, "notify": notify},
+        start=luck.chance(0.9),
+        body_digest=f"digest of {run}",
+    )
+
+
+def _task(luck: Luck, story: Story, task: str, known: list[str]) -> TaskCreated:
+    kind, values = _work(luck, task)
+    needed = luck.sample(known, min(len(known), luck.choice((0, 0, 1, 1, 2))))
+    if luck.chance(0.06):
+        story.ghosts.add(f"ghost-of-{task}")
+        needed.append(f"ghost-of-{task}")
+    files = {name: values.pop(name, None) for name in ("input_file", "output_file")}
+    spec = TaskSpec(
+        type=kind,
+        options={name: value for name, value in values.items() if value is not None},
+        depends_on=tuple(needed),
+        max_retries=luck.choice((0, 1, 2)),
+        retry_delay=luck.choice((0.0, 1.0, 4.0)),
+        timeout=luck.choice((None, None, None, 5.0)),
+        notify_webhook=f"http://sink/{task}" if luck.chance(0.6) else None,
+        callback_url=f"http://sink/{task}" if luck.chance(0.2) else None,
+        **files,
+    )
+    return _created(task, spec, digest=f"digest of {task}")
+
+
+def _created(task: str, spec: TaskSpec, *, digest: str) -> TaskCreated:
+    return TaskCreated(task_id=task, task=spec, partition_key=task, body_digest=digest, time=BEGIN)
+
+
+def _command(luck: Luck, runs: list[str], tasks: list[str]) -> TaskCommand | WorkflowCommand:
+    command_id = f"command-{luck.randrange(10**9)}"
+    if tasks and (not runs or luck.chance(0.6)):
+        task = luck.choice(tasks)
+        told: Literal["cancel", "retry", "delete"] = luck.choice(
+            ("cancel", "cancel", "retry", "retry", "delete")
+        )
+        return TaskCommand(command_id=command_id, task_id=task, partition_key=task, command=told)
+    run = luck.choice(runs)
+    asked: Command = luck.choice(("start", "start", "cancel", "cancel", "delete"))
+    return WorkflowCommand(command_id=command_id, workflow_id=run, partition_key=run, command=asked)
+
+
+POINTS: Final = (
+    *(
+        f"scheduler {point}"
+        for point in (
+            "store.read",
+            "store.write",
+            "store.written",
+            "commit.before",
+            "commit.after",
+            "publish.before",
+            "publish.after",
+            "ack.before",
+            "ack.after",
+        )
+    ),
+    *(
+        f"worker {point}"
+        for point in (
+            "work",
+            "publish.before",
+            "publish.after",
+            "ack.before",
+            "ack.after",
+            "cancel",
+            "consume",
+        )
+    ),
+    *(
+        f"notifier {point}"
+        for point in ("store.write", "store.written", "send.before", "send.after", "ack.before", "ack.after")
+    ),
+)
+
+
+def misfortunes(luck: Luck) -> Faults:
+    """Choose what goes wrong besides what is timed; each seed is unlucky in its own way."""
+
+    def some(most: float) -> float:
+        return luck.uniform(0, most) if luck.chance(0.4) else 0.0
+
+    return Faults(
+        most=luck.choice((0, 1, 2, 4, 8)),
+        crash={luck.choice(POINTS): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
+        freeze={luck.choice(POINTS): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
+        crash_anywhere=some(0.003),
+        freeze_anywhere=some(0.003),
+        duplicate=some(0.2),
+        late_duplicate=some(0.15),
+        lost_transient=some(0.3),
+        unconfirmed=some(0.05),
+        unknown_commit=some(0.1),
+        store_away=some(0.02),
+        conflict=some(0.05),
+        sink_fails=some(0.4),
+    )
