@@ -16,6 +16,12 @@ from tests.chaos.plan import SIZES
 from tests.chaos.run import judge_again, run
 from tests.chaos.run_record import record
 
+_REPLAYS = {
+    "short": "CHAOS_SEED={seed} pytest tests/chaos/test_short.py",
+    "normal": "make chaos SEED={seed}",
+    "long": "make chaos-long SEED={seed}",
+}
+
 
 def main() -> int:
     """Do what the command line says; gives the process's exit status."""
@@ -49,14 +55,18 @@ def main() -> int:
 def _run(seed: int, size: str, *, keep: bool) -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}, {size}; journal, dump and logs go to {folder}", flush=True)
-    report = asyncio.run(run(seed, size, folder, say=lambda said: print(said, flush=True)))
+    try:
+        report = asyncio.run(run(seed, size, folder, say=lambda said: print(said, flush=True)))
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        print("stopped; nothing of it is left")
+        return 130
     print(report)
     if keep:
         record(report)
-    target = {"long": "chaos-long"}.get(size, "chaos")
     if not report.is_good:
         print(f"\nto judge it again: python -m tests.chaos check {folder}")
-        print(f"to run it again:   make {target} SEED={seed}")
+        print(f"to run it again:   {_REPLAYS[size].format(seed=seed)}")
         return 1
     shutil.rmtree(folder)
     return 0

@@ -61,7 +61,7 @@ class Size:
         requests: How many there are.
         kills_every: Seconds between two kills of a service, in the mean.
         away: Seconds for which all schedulers are away.
-        once: What is done to the servers once; None for all of it, again and again.
+        once: How many kinds of what concerns all are done, each once; None for all, again and again.
     """
 
     seconds: float
@@ -73,7 +73,7 @@ class Size:
 
 
 SIZES: Final = {
-    "short": Size(seconds=60, quiet=120, requests=90, kills_every=6, away=10, once=3),
+    "short": Size(seconds=60, quiet=120, requests=90, kills_every=6, away=10, once=4),
     "normal": Size(seconds=430, quiet=300, requests=800, kills_every=5),
     "long": Size(seconds=3_100, quiet=600, requests=13_500, kills_every=4.4, away=600),
 }
@@ -159,7 +159,9 @@ def _servers(rng: Random, size: Size) -> Iterator[Fault]:
             ("crash points", "", 15.0),
             ("freeze at", rng.choice(_FREEZING_POINTS), rng.uniform(14, 22)),
         ]
-        for name, target, seconds in rng.sample(kinds, size.once or len(kinds)):
+        kills, others = kinds[:2], kinds[2:]
+        chosen = [*kills, *rng.sample(others, size.once - 2)] if size.once else kinds
+        for name, target, seconds in rng.sample(chosen, len(chosen)):
             if at + seconds > size.seconds:
                 return
             yield Fault(at, name, target, seconds)
