@@ -36,7 +36,7 @@ bench: install ## Steps a second and what a step costs
 	$(PYTHON) -m benchmarks
 
 fuzz: install ## Every operation of the API, in more than 10,000 requests that nobody foresaw
-	FILEMILL_FUZZ_CASES=500 .venv/bin/pytest tests/fuzz --capture no --timeout 3600
+	FILEMILL_FUZZ_CASES=550 .venv/bin/pytest tests/fuzz --capture no --timeout 3600
 
 chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays one
 	$(PYTHON) -m tests.chaos run $(if $(SEED),--seed $(SEED))

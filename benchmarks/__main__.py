@@ -5,6 +5,7 @@ itself in about two minutes and leaves nothing behind.
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from benchmarks import overload
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
@@ -128,7 +130,10 @@ def latency(stack: Stack, runs: int) -> None:
 
 
 def main() -> None:
-    """Run all of it."""
+    """Run all of it, or `overload` alone."""
+    if sys.argv[1:] == ["overload"]:
+        overload.main()
+        return
     with Stack.temporary() as stack:
         throughput(stack, "warm-up", video_shape(), 100)
         latency(stack, 20)

@@ -19,6 +19,7 @@ from filemill_common.events import Event
 from filemill_common.messaging.codec import decode, encode, join
 from filemill_common.storage import LocalStorage
 from filemill_common.store import Files, Store
+from filemill_gateway.admission import Admission
 from filemill_gateway.app import create_app
 from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
@@ -51,6 +52,7 @@ def application(store: Store, files: Path, hub: Hub) -> Any:
         hub=hub,
         metadata=MetadataCache(size=10, life=Limits().probe),
         now=utc_now,
+        admission=Admission(at_once=64, backlog=10_000),
         limits=Limits(upload=1 << 20),
     )
     return create_app(needs)

@@ -40,7 +40,11 @@ schema = schemathesis.openapi.from_dict(create_app(nobody).openapi())
 
 keys = st.text(max_size=4) | st.sampled_from(("$where", "$gt", "a.b", "", "__proto__", "${{ input }}"))
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=10,
 )

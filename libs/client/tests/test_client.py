@@ -48,6 +48,17 @@ class TestACall:
 
         assert time.monotonic() - before >= 1
 
+    def test_comes_again_when_there_is_too_much_to_do(self, gateway: Gateway, client: Client) -> None:
+        busy = problem(429, "overloaded", "More is asked than can be done", headers={"Retry-After": "1"})
+        gateway.on("POST", "/v1/tasks", busy, shows(task(), 202))
+
+        before = time.monotonic()
+        client.create_task({"type": "echo"})
+
+        assert time.monotonic() - before >= 1
+        first, second = (each.headers["idempotency-key"] for each in gateway.requests)
+        assert first == second
+
     def test_waits_for_a_gateway_that_starts(self) -> None:
         gateway = Gateway()
         gateway.on("GET", "/v1/tasks/t1", shows(task()))

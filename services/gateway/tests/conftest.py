@@ -1,15 +1,17 @@
 """A gateway over a real store, made empty for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from filemill_common.clock import utc_now
 from filemill_common.storage import LocalStorage
 from filemill_common.store import Files, Store, indexes
+from filemill_gateway.admission import Admission
 from filemill_gateway.app import create_app
 from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
@@ -57,25 +59,40 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def world(store: Store, storage: LocalStorage, limits: Limits) -> AsyncIterator[World]:
-    publisher, hub = Publisher(), Hub()
-    metadata = MetadataCache(size=2, life=timedelta(hours=1))
-    app = create_app(
+def admission() -> Admission:
+    return Admission(at_once=5, backlog=100)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    yield hub
+    hub.end()
+
+
+@pytest.fixture
+def app(store: Store, storage: LocalStorage, limits: Limits, admission: Admission, hub: Hub) -> FastAPI:
+    return create_app(
         Dependencies(
-            publisher=publisher,
+            publisher=Publisher(),
             queries=Queries(store),
             aliases=Files(store),
             storage=storage,
             hub=hub,
-            metadata=metadata,
+            metadata=MetadataCache(size=2, life=timedelta(hours=1)),
             now=utc_now,
+            admission=admission,
             limits=limits,
         )
     )
+
+
+@pytest.fixture
+async def world(app: FastAPI, store: Store, storage: LocalStorage) -> AsyncIterator[World]:
+    needs = app.state.dependencies
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://filemill") as client:
-        yield World(client, publisher, store, storage, hub, metadata)
-    hub.end()
+        yield World(client, needs.publisher, store, storage, needs.hub, needs.metadata)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ PATIENCE: Final = 60.0
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 3.0
-_AWAY: Final = frozenset({502, 503, 504})
-"""Statuses of a gateway that cannot now, or of a proxy whose gateway is not there."""
+_AWAY: Final = frozenset({429, 502, 503, 504})
+"""Statuses of a gateway that cannot now or has too much to do, or of a proxy whose gateway is not there."""
 
 Notice = Callable[[str], None]
 """Is told, in a sentence, why a call is about to be tried again."""
@@ -66,7 +66,8 @@ def patiently(call: Callable[[], Result], *, url: str, seconds: float, notice: N
     """Call until it works, or fails for good, or ``seconds`` are over.
 
     Between tries there is a pause that grows from 0.1 to 3 s, in part random; a ``Retry-After`` that is
-    longer is honoured. ``call`` is repeated whole, so what it sends carries an ``Idempotency-Key``.
+    longer is honoured, and up to half as long again is added. ``call`` is repeated whole, so what it sends
+    carries an ``Idempotency-Key``.
     ``notice`` is told once, before the first pause; ``url``, the gateway's address, is for the sentences.
 
     Raises:
@@ -77,7 +78,8 @@ def patiently(call: Callable[[], Result], *, url: str, seconds: float, notice: N
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, AwayError) else None
         usual = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(state.attempt_number, 10))
-        return max(usual * random.uniform(0.5, 1), asked or 0.0)  # noqa: S311 - spreads clients, hides nothing
+        spread = random.uniform(0.5, 1)  # noqa: S311 - spreads clients, hides nothing
+        return max(usual * spread, (asked or 0.0) * (0.5 + spread))
 
     def tell(state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:

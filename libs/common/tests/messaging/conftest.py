@@ -40,6 +40,7 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._own_port = 0
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self.connections = 0
 
     @property
@@ -62,6 +63,10 @@ class Wire:
         self._server.close()
         await self.cut()
 
+    def swallow(self) -> None:
+        """Let all that is sent on the connections there are vanish; new ones are let through."""
+        self._swallowed |= self._writers
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
@@ -71,19 +76,19 @@ class Wire:
             return
         both = {writer, far_writer}
         self._writers |= both
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         self._writers -= both
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                if writer not in self._swallowed:
+                    writer.write(data)
+                    await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """What happens when the line is cut, or the broker dies, in the middle of everything."""
 
 import asyncio
+import os
 from typing import Any
+
+import pytest
 
 from filemill_common.clock import utc_now
 from filemill_common.events import AttemptStarted
 from filemill_common.health import Health
-from filemill_common.messaging import Batch, Bus, Topology
+from filemill_common.messaging import Batch, BrokerUnavailableError, Bus, Topology
 from filemill_local.stack import Stack
 
 QUEUE = "scheduler.1"
@@ -116,6 +119,51 @@ class TestACutLine:
             await entering
         assert health.ready
         await bus.__aexit__()
+
+
+class TestALineThatSwallows:
+    async def test_is_noticed_within_half_a_minute(
+        self, wired: Bus, wire: Any, bus: Bus, health: Health, seen: Any, until: Any
+    ) -> None:
+        await wired.consume(QUEUE, seen)
+        await until(lambda: health.ready)
+        wire.swallow()
+        began = utc_now()
+        await bus.publish_or_raise(started(1))
+
+        async with asyncio.timeout(30):
+            while not seen.subjects:
+                await asyncio.sleep(0.05)
+        assert (utc_now() - began).total_seconds() > 3, "nothing was swallowed"
+        assert health.ready
+
+
+class TestAnAlarmOfTheBroker:
+    async def test_refuses_at_once_what_would_wait_for_its_end(
+        self, bus: Bus, rabbit: Stack, health: Health, until: Any
+    ) -> None:
+        await bus.publish_or_raise(started(1))
+        await watermark(rabbit, "0.00001")
+        try:
+            with pytest.raises(BrokerUnavailableError):  # this one shows the broker's alarm
+                await bus.publish_or_raise(started(2))
+            await until(lambda: not health.ready)
+            async with asyncio.timeout(0.5):
+                with pytest.raises(BrokerUnavailableError):
+                    await bus.publish_or_raise(started(3))
+        finally:
+            await watermark(rabbit, "0.4")
+
+        await until(lambda: health.ready)
+        await bus.publish_or_raise(started(4))
+
+
+async def watermark(rabbit: Stack, share: str) -> None:
+    """Say from which share of the memory on the broker has its alarm."""
+    environment = {**os.environ, **rabbit.plan.program("rabbitmq").environment}
+    command = ("/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "set_vm_memory_high_watermark", share)
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    assert await process.wait() == 0
 
 
 async def nothing(_: object) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from filemill_common.clock import utc_now
 from filemill_common.health import Health, router
-from filemill_common.messaging import Bus
+from filemill_common.messaging import BrokerUnavailableError, Bus, Topology
+from filemill_common.messaging.topology import scheduler_queue
 from filemill_common.runtime import Context, run
 from filemill_common.settings import read
 from filemill_common.storage import LocalStorage
 from filemill_common.store import Files, Store, StoreUnavailableError
+from filemill_gateway.admission import Admission
 from filemill_gateway.app import create_app
 from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
@@ -21,6 +23,9 @@ from filemill_gateway.settings import GatewaySettings
 
 _LOOK_EVERY = 2.0
 """Seconds between looks whether the store is there."""
+
+_MEASURE_EVERY = 1.0
+"""Seconds between looks at the scheduler's queues."""
 
 
 @asynccontextmanager
@@ -37,6 +42,7 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
         health=context.health,
     )
     hub = Hub()
+    admission = Admission(at_once=settings.submissions_at_once, backlog=settings.max_backlog)
     dependencies = Dependencies(
         publisher=bus,
         queries=Queries(store),
@@ -45,17 +51,21 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
         hub=hub,
         metadata=MetadataCache(size=settings.metadata_cache_entries, life=settings.metadata_cache_ttl),
         now=utc_now,
+        admission=admission,
         limits=Limits(upload=settings.max_upload),
     )
     context.serve(create_app(dependencies, router(context.health)))
-    watching = context.background(_watch(store, context.health))
+    watching = [
+        context.background(_watch(store, context.health)),
+        context.background(_measure(bus, settings.topology, admission)),
+    ]
     try:
         async with bus, hub.fed_by(bus):
             context.health.set("live", ok=True)
             yield
     finally:
         hub.end()
-        watching.cancel()
+        await context.end_background(*watching)
         store.close()
 
 
@@ -69,6 +79,15 @@ async def _watch(store: Store, health: Health) -> None:
         else:
             health.set("store", ok=True)
         await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _measure(bus: Bus, topology: Topology, admission: Admission) -> None:
+    """Look how much waits for the scheduler, for ever; what cannot be looked at is refused by itself."""
+    queues = [scheduler_queue(number) for number in range(topology.partitions)]
+    while True:
+        await asyncio.sleep(_MEASURE_EVERY)
+        with suppress(BrokerUnavailableError):
+            admission.waiting = sum([await bus.waiting(queue) for queue in queues])
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from filemill_gateway import openapi, problems
+from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
 from filemill_gateway.httpmetrics import HttpMetrics
 from filemill_gateway.routes import deliveries, events, files, tasks, types, workflows
@@ -32,6 +33,7 @@ def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
         },
     )
     app.state.dependencies = dependencies
+    app.add_middleware(Door)
     app.add_middleware(HttpMetrics)
     problems.install(app)
     openapi.install(app)

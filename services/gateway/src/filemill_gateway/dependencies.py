@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from filemill_common.events import Event, StoredFile
 from filemill_common.storage import Storage
+from filemill_gateway.admission import Admission
 from filemill_gateway.cache import MetadataCache
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
@@ -44,6 +45,7 @@ class Limits:
         body: Bytes of a request.
         definition: Bytes of a request with a definition.
         upload: Bytes of a file.
+        arrive: How long a body may take to arrive.
         appear: How long an unknown id may take to appear.
         probe: How long a request waits for the metadata of a file.
         repair: How long a live stream may be silent before it looks whether something was lost.
@@ -52,6 +54,7 @@ class Limits:
     body: int = 1 << 20
     definition: int = 4 << 20
     upload: int = 10 << 30
+    arrive: timedelta = timedelta(seconds=10)
     appear: timedelta = timedelta(seconds=2)
     probe: timedelta = timedelta(seconds=5)
     repair: timedelta = timedelta(seconds=5)
@@ -68,6 +71,7 @@ class Dependencies:
     hub: Hub
     metadata: MetadataCache
     now: Callable[[], datetime]
+    admission: Admission
     limits: Limits = Limits()
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from filemill_common.language import Definition
 from filemill_common.task_types import TASK_TYPES
+from filemill_gateway.admission import is_submission
 from filemill_gateway.core.tasks import TaskRequest
 from filemill_gateway.problems import MEDIA_TYPE, ProblemDetails
 from filemill_gateway.requests import YAML
@@ -15,6 +16,17 @@ _SCHEMAS: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {
     "description": "A problem (RFC 9457)",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+}
+_OVERLOADED: Final = {
+    **_PROBLEM,
+    "description": "More is asked than can be done (`overloaded`)",
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds after which to try again",
+            "required": True,
+            "schema": {"type": "integer"},
+        }
+    },
 }
 _BYTES: Final = {"type": "string", "format": "binary"}
 _WORKFLOW: Final = {
@@ -92,9 +104,11 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         schemas.update(_schemas(model))
     _let_be_null(schemas["TaskRequest"])
     schemas["TaskRequest"]["properties"]["type"]["enum"] = sorted(TASK_TYPES)
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             operation["responses"].pop("422", None)
+            if is_submission(method.upper(), path):
+                operation["responses"]["429"] = _OVERLOADED
             operation["responses"] |= {"4XX": _PROBLEM, "5XX": _PROBLEM}
     return document
 

@@ -17,7 +17,7 @@ from filemill_gateway.core.invalid import InvalidRequestError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER: Final = 2
-"""Seconds after which a client may find again what was away."""
+"""Seconds after which a client may find again what was away, or room."""
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +25,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "bad_request": 400,
     "not_found": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "already_final": 409,
     "file_changed": 409,
     "idempotency_conflict": 409,
@@ -35,6 +36,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "range_not_satisfiable": 416,
     "file_unreadable": 422,
     "invalid_path": 422,
+    "overloaded": 429,
     "internal": 500,
     "broker_unavailable": 503,
     "store_unavailable": 503,
@@ -48,6 +50,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "idempotency_conflict": "The Idempotency-Key stands for another request",
     "invalid_definition": "The workflow definition has problems",
     "invalid_input": "The input does not fit the workflow",
+    "overloaded": "There is too much to do",
     "not_retryable_status": "Only what failed or was cancelled can be retried",
     "step_of_workflow": "The task is a step of a workflow",
     "store_unavailable": "The database is away",
@@ -105,7 +108,7 @@ def response(
         code=code,
         problems=tuple(problems),
     )
-    wait = {"Retry-After": str(_RETRY_AFTER)} if status == 503 else {}
+    wait = {"Retry-After": str(_RETRY_AFTER)} if status in {429, 503} else {}
     return Response(
         body.model_dump_json(exclude_none=True),
         status_code=status,

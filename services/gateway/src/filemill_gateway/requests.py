@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import Request
@@ -21,11 +22,11 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-async def body_of(request: Request, *, limit: int, types: Collection[str] = JSON) -> Any:
+async def body_of(request: Request, *, limit: int, within: timedelta, types: Collection[str] = JSON) -> Any:
     """Read a body of JSON (or YAML, where ``types`` has it) of at most ``limit`` bytes.
 
     Raises:
-        ProblemError: It is too large, or of another type.
+        ProblemError: It is too large, of another type, or still not there ``within`` that time.
         InvalidRequestError: It cannot be read, or holds what cannot be stored.
     """
     media_type = media_type_of(request)
@@ -34,8 +35,13 @@ async def body_of(request: Request, *, limit: int, types: Collection[str] = JSON
         raise ProblemError("unsupported_media_type", f"send {known}, not {media_type[:80]!r}")
     refuse_declared(request, limit)
     body = bytearray()
-    async for chunk in bounded(request.stream(), limit):
-        body += chunk
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            async for chunk in bounded(request.stream(), limit):
+                body += chunk
+    except TimeoutError as error:
+        message = f"the body did not arrive within {within.total_seconds():g} s"
+        raise ProblemError("too_slow", message, headers={"Connection": "close"}) from error
     parse = _parse_yaml if media_type in YAML else parse_json
     # A large one takes a second, in which others want to be answered too.
     return parse(bytes(body)) if len(body) < _SMALL else await asyncio.to_thread(parse, bytes(body))

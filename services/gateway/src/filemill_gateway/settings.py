@@ -13,6 +13,12 @@ class GatewaySettings(StoreSettings, StorageSettings):
     max_upload: ByteSize = Field(
         ByteSize(10_000_000_000), gt=0, description="The largest file that is taken, such as 500MB or 2GiB."
     )
+    submissions_at_once: int = Field(
+        64, ge=1, le=10_000, description="Submissions and commands under way at once; more are refused."
+    )
+    max_backlog: int = Field(
+        10_000, ge=0, description="Messages that may wait for the scheduler; beyond them nothing is taken."
+    )
     metadata_cache_entries: int = Field(
         1_000, ge=0, le=1_000_000, description="Files whose metadata the process remembers."
     )

@@ -22,6 +22,10 @@ event loop that is busy for some seconds would count as dead."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _TIMEOUT: Final = 10.0
+_LOOK_EVERY: Final = 0.25
+"""Seconds between looks whether the broker takes what is published."""
+
+_BLOCKED: Final = "RabbitMQ takes nothing: it has a memory or disk alarm"
 
 _log = structlog.get_logger(__name__)
 
@@ -124,6 +128,7 @@ class Link:
         self._health = health
         self._connection: AbstractConnection | None = None
         self._connected = asyncio.Event()
+        self._is_blocked = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -155,6 +160,15 @@ class Link:
             BrokerUnavailableError: There is no connection.
         """
         return await _open(self._present(), confirms=confirms)
+
+    def check_open(self) -> None:
+        """Go on only if the broker takes what is published.
+
+        Raises:
+            BrokerUnavailableError: It has a memory or disk alarm, and takes nothing until that is over.
+        """
+        if self._is_blocked:
+            raise BrokerUnavailableError(_BLOCKED)
 
     async def declare(self) -> None:
         """Declare the whole durable topology; what is there already stays as it is.
@@ -232,10 +246,31 @@ class Link:
                 pause = min(_LONGEST_PAUSE, pause * 2)
                 continue
             pause, said = _FIRST_PAUSE, ""
+            looking = self.spawn(self._look_for_alarms())
             await closed.wait()
+            await cancel(looking)
             self._connected.clear()
+            self._is_blocked = False
             self._health.set("broker", ok=False, detail="connection lost")
             _log.warning("the connection to RabbitMQ was lost")
+
+    async def _look_for_alarms(self) -> None:
+        """Say whether the broker takes what is published; what it does not take would wait without a word."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            transport = self._present().transport
+            if transport is None:
+                return
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await transport.connection.ready()
+            except TimeoutError:
+                self._is_blocked = True
+                self._health.set("broker", ok=False, detail=_BLOCKED)
+                _log.warning("RabbitMQ has an alarm and takes nothing")
+                await transport.connection.ready()
+                self._is_blocked = False
+                self._health.set("broker", ok=True, detail="connected")
 
     async def _connect(self) -> asyncio.Event:
         """Connect and declare; give what is set when the connection is lost."""

@@ -173,6 +173,7 @@ class Publisher:
     async def _try(self, route: Route, body: bytes, properties: spec.Basic.Properties) -> Outcome:
         outcome = Outcome.CONFIRMED
         try:
+            self._link.check_open()
             channel = await self._open()
             with _duration.time(), speaking():
                 underlay = cast("aiormq.Channel", await channel.get_underlay_channel())

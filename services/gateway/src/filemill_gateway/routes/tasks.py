@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 async def create_task(request: Request, response: Response, needs: Needs) -> TaskView:
     """Ask for a task. With an `Idempotency-Key`, the same request again gives the same task."""
     key = idempotency_key(request)
-    body = await body_of(request, limit=needs.limits.body)
+    body = await body_of(request, limit=needs.limits.body, within=needs.limits.arrive)
     checked = check_task(body)
     problems = checked.problems
     if checked.input is not None and await _is_missing(checked.input, needs):

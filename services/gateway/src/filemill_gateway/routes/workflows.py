@@ -45,7 +45,8 @@ async def create_workflow(
     With an `Idempotency-Key`, the same request again gives the same workflow.
     """
     key = idempotency_key(request)
-    body = await body_of(request, limit=needs.limits.definition, types=JSON | YAML)
+    limits = needs.limits
+    body = await body_of(request, limit=limits.definition, within=limits.arrive, types=JSON | YAML)
     asked = await asyncio.to_thread(read_workflow, body)  # thousands of steps take a second
     workflow_id = keyed_id(TENANT, "POST /v1/workflows", key) if key else new_id()
     event = WorkflowCreated(
