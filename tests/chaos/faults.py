@@ -111,8 +111,10 @@ class Faults:
             yield
 
     async def _kill(self, fault: Fault) -> None:
-        if self._turns[fault.target].locked():
-            return  # somebody freezes it, or keeps it away
+        # One that is frozen or kept away is left alone, and so is one that is about to start: on a slow
+        # machine nobody would ever get up.
+        if self._turns[fault.target].locked() or not await self._is_ready(fault.target):
+            return
         async with self._only(fault.target):
             with suppress(ProcessLookupError):  # it died by itself a moment ago, as at a crash point
                 self._stack.kill(fault.target)
@@ -242,8 +244,11 @@ class Faults:
         """Wait until programs are ready, but not for long: their lines may be cut."""
         deadline = time.monotonic() + _HOPE
         for each in programs:
-            while not await asyncio.to_thread(self._stack.is_ready, each) and time.monotonic() < deadline:
+            while not await self._is_ready(each) and time.monotonic() < deadline:
                 await asyncio.sleep(0.2)
+
+    async def _is_ready(self, program: str) -> bool:
+        return await asyncio.to_thread(self._stack.is_ready, program)
 
 
 def _is_frozen(pid: int) -> bool:
