@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from uuid import uuid4
 
 import aio_pika
 
@@ -106,17 +107,18 @@ async def queue_deleted(stage: Stage) -> None:
 
 async def poison(stage: Stage) -> None:
     """Somebody sends what is no event."""
-    stage.plant("poison")
+    message_id = f"poison-{uuid4()}"
+    stage.plant(message_id)
     async with await aio_pika.connect(stage.stack.plan.rabbit_url) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange("filemill.scheduler")
-        await exchange.publish(aio_pika.Message(b"no event", message_id="poison"), "0")
+        await exchange.publish(aio_pika.Message(b"no event", message_id=message_id), "0")
     echo(stage)
 
 
 async def command_before_its_task(stage: Stage) -> None:
     """Another system cancels a task a moment before it asks for it."""
-    task = "asked-for-late"
+    task = f"asked-for-late-{uuid4()}"
     async with await aio_pika.connect(stage.stack.plan.rabbit_url) as connection:
         channel = await connection.channel()
         intake = await channel.get_exchange("filemill.intake")

@@ -30,11 +30,11 @@ def healthy_leases(facts: Facts) -> Findings:
             if (now.get("losses") or 0) <= (before.get("losses") or 0):
                 continue
             lost = now["at"]
+            # Who took over less than a lease ago may have been heard of behind the look that found it silent.
             well = [
                 each["worker"]
                 for each in executions[identity, before.get("attempt") or 1]
-                if each["at"] < lost
-                and _was_well(facts, beats[each["by"]], max(each["at"], lost - LEASE), lost)
+                if each["at"] <= lost - LEASE and _was_well(facts, beats[each["by"]], lost - LEASE, lost)
             ]
             yield f"task {identity} was taken from {', '.join(well)}, which was well" if well else None
     # A long task that kept its lease to its end is a case too.

@@ -18,9 +18,6 @@ from tests.chaos.crashing import Fate, Seen, arm, seen
 from tests.chaos.journal import read
 from tests.chaos.stage import Stage
 
-_QUIET: Final = 2
-"""Rounds of load without a death after which all points that can be reached have had theirs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
@@ -46,24 +43,25 @@ class Deaths:
         return f"{self.seen}\n\n{self.verdict}"
 
 
-async def die_everywhere(*, seed: int, share: float = 1.0, within: float = 600) -> Deaths:
+async def die_everywhere(*, seed: int, share: float = 1.0, rounds: int = 2, within: float = 900) -> Deaths:
     """Let the services die once at each of a share of their crash points.
 
     Args:
         seed: Chooses the points.
         share: How many of them: 1 is all, 0.1 about a tenth.
-        within: Seconds for it all.
+        rounds: How many rounds of load without a death end it: then all that can be reached had theirs.
+        within: Seconds after which nobody dies any more.
     """
     spec = f"{seed}:each:{share}"
     deadline = time.monotonic() + within
     with TemporaryDirectory(prefix="points-") as folder, Stage.set(Path(folder)) as stage:
         await stage.observe()
-        await poison(stage)
-        await command_before_its_task(stage)
         arm(stage.folder, spec)
         quiet, deaths = 0, 0
-        while quiet < _QUIET and time.monotonic() < deadline:
+        while quiet < rounds and time.monotonic() < deadline:
             await _load(stage)
+            while not _all_ended(stage) and time.monotonic() < deadline:
+                await asyncio.sleep(1)
             died = len(stage.lines("died"))
             quiet = quiet + 1 if died == deaths else 0
             deaths = died
@@ -83,14 +81,13 @@ async def _load(stage: Stage) -> None:
     key = f"round-{next(_keys)}"
     stage.workflow({**chain(2), "notify": hook}, key=f"{key}-chain")
     stage.workflow(fan(3), key=f"{key}-fan")
+    await poison(stage)
+    await command_before_its_task(stage)
     long = stage.task("sleep", options={"seconds": 2}, notify_webhook=stage.sink)
     stage.task("echo", depends_on=[long], notify_email="somebody@example.com")
     failing = {"code": "odd", "message": "it fails once", "times": 1}
     stage.task("fail", options=failing, retry_delay=0.1, callback_url=stage.sink)
     stage.until(lambda: _took(lambda: thumbnail(stage)), within=60)
-    ended = {line["id"] for line in stage.lines("accepted")}
-    stage.until(lambda: _all_ended(stage, ended), within=120)
-    await asyncio.sleep(1)  # the last acknowledgements, and the deaths there
 
 
 def _took(request: Callable[[], str]) -> bool:
@@ -100,12 +97,12 @@ def _took(request: Callable[[], str]) -> bool:
         return False
 
 
-def _all_ended(stage: Stage, accepted: set[str]) -> bool:
+def _all_ended(stage: Stage) -> bool:
     found = stage.dump()["collections"]
     documents: dict[str, dict[str, object]] = {
         each["_id"]: each for kind in ("tasks", "workflows") for each in found[kind]
     }
-    return all(documents.get(identity, {}).get("completed_at") for identity in accepted)
+    return all(documents.get(line["id"], {}).get("completed_at") for line in stage.lines("accepted"))
 
 
 def run_points(*, seed: int, share: float = 1.0) -> int:

@@ -233,6 +233,11 @@ class TestLeases:
     def test_of_a_worker_that_is_well_do_not_lapse(self, lost: Run) -> None:
         assert lost.only(healthy_leases) == "task l was taken from w, which was well"
 
+    def test_that_ran_out_before_another_worker_took_over_do(self, lost: Run) -> None:
+        line(lost, "began", execution="xl")["at"] = 40
+
+        assert judge(lost.lines, lost.dump()).violations == 0
+
     def test_of_a_worker_that_was_killed_do(self, lost: Run) -> None:
         lost.lines = [each for each in lost.lines if each["what"] != "alive" or each["at"] < 33]
 
