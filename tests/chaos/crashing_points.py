@@ -43,7 +43,7 @@ class Deaths:
         return f"{self.seen}\n\n{self.verdict}"
 
 
-async def die_everywhere(*, seed: int, share: float = 1.0, rounds: int = 2, within: float = 900) -> Deaths:
+async def die_everywhere(*, seed: int, share: float = 1.0, rounds: int = 2, within: float = 1800) -> Deaths:
     """Let the services die once at each of a share of their crash points.
 
     Args:

@@ -23,6 +23,7 @@ def test_every_bug_still_finds_what_it_spoils() -> None:
     subprocess.run([sys.executable, "-c", seeding], cwd=ROOT, check=True)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", ["outbox_deleted_early", "long_task_let_go_early"])
 async def test_a_seeded_bug_is_found(bug: str) -> None:
     found = await find(bug)
