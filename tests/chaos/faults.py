@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -17,12 +17,9 @@ from filemill_local.stack import SERVERS, Stack
 from tests.chaos.crashing import arm
 from tests.chaos.journal import Journal
 from tests.chaos.plan import REPLICAS, Fault
-from tests.chaos.proxy import Link
+from tests.chaos.proxy import Links, Mood
 
 _RABBITMQCTL: Final = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-_SLOW: Final = 1.5
-"""Seconds that a piece may take on a slow line."""
-
 _HOPE: Final = 30.0
 """Seconds in which a program that was started should be ready."""
 
@@ -35,7 +32,7 @@ class Faults:
 
     Args:
         stack: What is broken.
-        links: The lines of its programs, by name.
+        links: The lines of its programs.
         journal: Is told of each fault when it begins; its folder arms the crash points.
         burst: Asks for many small tasks at once; is given a name for them, and how many.
     """
@@ -43,7 +40,7 @@ class Faults:
     def __init__(
         self,
         stack: Stack,
-        links: Mapping[str, Link],
+        links: Links,
         journal: Journal,
         burst: Callable[[str, int], Awaitable[None]],
         *,
@@ -77,8 +74,8 @@ class Faults:
                 await self._kill(fault)
             case "freeze":
                 await self._freeze(fault)
-            case "cut" | "silence" | "delay":
-                await self._disturb(fault)
+            case ("cut" | "silence" | "delay") as mood:
+                await self._disturb(fault, mood)
             case "away" | "backlog":
                 await self._away(fault)
             case "roll":
@@ -137,20 +134,13 @@ class Faults:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    async def _disturb(self, fault: Fault) -> None:
-        link = self._links[fault.target]
+    async def _disturb(self, fault: Fault, mood: Mood) -> None:
         self._note(fault)
-        match fault.name:
-            case "cut":
-                link.cut()
-            case "silence":
-                link.silence()
-            case _:
-                link.slow(_SLOW)
+        self._links.be(fault.target, mood)
         try:
             await asyncio.sleep(fault.seconds)
         finally:
-            link.heal()
+            self._links.be(fault.target, "heal")
 
     async def _away(self, fault: Fault) -> None:
         """Stop all replicas of a service as an operator does, and start them later."""

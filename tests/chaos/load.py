@@ -13,7 +13,11 @@ from tests.chaos.journal import Journal
 from tests.chaos.load_bus import Bus, event
 from tests.chaos.plan_requests import CLIP, SINK, Order, Request
 
-_PAUSE: Final = 1.0
+_AT_ONCE: Final = 40
+"""Requests under way; the others wait for their turn."""
+
+_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 4.0
 _PATIENCE: Final = 240.0
 """Seconds for which a request is repeated while nobody answers."""
 
@@ -36,7 +40,8 @@ class Load:
         self._bus = bus
         self._sink = sink
         self._journal = journal
-        self._http = httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=200))
+        self._http = httpx.AsyncClient(timeout=20)
+        self._room = asyncio.Semaphore(_AT_ONCE)
         self._asked = 0
         self.accepted = 0
         self.given_up = 0
@@ -136,17 +141,20 @@ class Load:
         headers = {"Idempotency-Key": key} if key else {}
         deadline = asyncio.get_running_loop().time() + patience
         response: httpx.Response | None = None
+        pause = _PAUSE
         while asyncio.get_running_loop().time() < deadline:
             self._asked += 1
             door = self._doors[self._asked % len(self._doors)]
+            pause = min(_LONGEST_PAUSE, pause * 2)
             try:
-                response = await self._http.request(method, f"{door}{path}", headers=headers, **more)
+                async with self._room:
+                    response = await self._http.request(method, f"{door}{path}", headers=headers, **more)
             except httpx.TransportError:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(pause)
                 continue
             if response.status_code < 500 and response.status_code not in {429, *waits_for}:
                 return response
-            await asyncio.sleep(float(response.headers.get("retry-after", _PAUSE)))
+            await asyncio.sleep(max(pause, float(response.headers.get("retry-after", 0))))
         return response
 
     async def _tell(self, request: Request) -> None:

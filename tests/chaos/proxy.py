@@ -1,14 +1,26 @@
-"""Links that can be cut, silenced and slowed down: a TCP proxy in front of a server, one for each program."""
+"""Links that can be cut, silenced and slowed down: a TCP proxy in front of a server, one for each program.
+
+It runs in a process of its own (``python -m tests.chaos.proxy``), so that nothing slows it but what should.
+"""
 
 import asyncio
+import json
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, Literal, Self
+
+Mood = Literal["cut", "silence", "delay", "heal"]
 
 _CHUNK: Final = 1 << 16
+_SLOW: Final = 1.5
+"""Seconds that a piece may take on a slow line."""
+
+_ROOT: Final = Path(__file__).parents[2]
 
 
 class Link:
@@ -50,6 +62,18 @@ class Link:
             server.close()
             self._end_all()
             await asyncio.gather(server.wait_closed(), *calls)
+
+    def be(self, mood: Mood) -> None:
+        """Change."""
+        match mood:
+            case "cut":
+                self.cut()
+            case "silence":
+                self.silence()
+            case "delay":
+                self.slow(_SLOW)
+            case "heal":
+                self.heal()
 
     def cut(self) -> None:
         """End all connections, and refuse others."""
@@ -108,3 +132,72 @@ def _reset(line: asyncio.StreamWriter) -> None:
     at_once = struct.pack("ii", 1, 0)
     line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
     line.transport.abort()
+
+
+class Links:
+    """The links of another process.
+
+    Args:
+        process: Serves them, and obeys what is written to it.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, links: Mapping[str, tuple[int, int]], *, seed: int) -> AsyncIterator[Self]:
+        """Open links until the block ends.
+
+        Args:
+            links: Where each listens, and the port of its server, by its name.
+            seed: Of how long slow lines take.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.chaos.proxy",
+            json.dumps({"seed": seed, "links": links}),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=_ROOT,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        await process.stdout.readline()
+        try:
+            yield cls(process)
+        finally:
+            process.stdin.close()
+            await process.wait()
+
+    def be(self, name: str, mood: Mood) -> None:
+        """Change a link."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([name, mood]).encode() + b"\n")
+
+
+async def main(wanted: str) -> None:
+    """Serve links, and obey what is said on standard input, until it ends."""
+    asked = json.loads(wanted)
+    links = {
+        name: Link(name, port=port, target=target, seed=asked["seed"])
+        for name, (port, target) in asked["links"].items()
+    }
+    orders = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+    )
+    async with AsyncExitStack() as opened:
+        for link in links.values():
+            await opened.enter_async_context(link.open())
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while order := await orders.readline():
+            name, mood = json.loads(order)
+            links[name].be(mood)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -23,7 +23,7 @@ from tests.chaos.load import Load
 from tests.chaos.load_bus import COPIES, OBSERVER, Bus, Observer, Repeater
 from tests.chaos.load_sink import sink
 from tests.chaos.plan import LINKS, PROGRAMS, REPLICAS, SIZES, Plan, plan
-from tests.chaos.proxy import Link
+from tests.chaos.proxy import Links
 from tests.chaos.run_quiet import Left, look, wait_until_quiet
 from tests.chaos.stage import ROOT, command
 
@@ -192,13 +192,10 @@ def _look(stack: Stack) -> Left | None:
 
 
 @asynccontextmanager
-async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, dict[str, Link], str]]:
+async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, Links, str]]:
     """Set up a stack whose programs reach their servers through links that can be disturbed."""
     settled = ports.choose(("rabbitmq", "mongod", *LINKS))
-    links = {
-        name: Link(name, port=settled[name], target=settled[name.partition(" ")[2]], seed=seed)
-        for name in LINKS
-    }
+    wanted = {name: (settled[name], settled[name.partition(" ")[2]]) for name in LINKS}
     arm(journal.folder, "")
     environment = {
         "FILEMILL_CHAOS_JOURNAL": str(journal.folder.absolute()),
@@ -206,8 +203,7 @@ async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, dict
         "PYTHONPATH": str(ROOT),
     }
     async with AsyncExitStack() as exits:
-        for link in links.values():
-            await exits.enter_async_context(link.open())
+        links = await exits.enter_async_context(Links.opened(wanted, seed=seed))
         address = exits.enter_context(sink(journal, seed=seed))
         temporary = Stack.temporary(
             tuple(dict.fromkeys((*EMBEDDED, *PROGRAMS))),

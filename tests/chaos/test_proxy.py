@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from filemill_local import ports
-from tests.chaos.proxy import Link
+from tests.chaos.proxy import Link, Links
 
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -87,3 +88,23 @@ class TestALine:
 
         assert said == [b"a", b"b", b"c"]
         await hang_up(line)
+
+
+async def test_lines_of_another_process_obey(link: Link) -> None:
+    [port] = ports.choose(("outer",)).values()
+
+    async with Links.opened({"outer": (port, link.port)}, seed=1) as links:
+        first = await asyncio.open_connection("127.0.0.1", port)
+        assert await say(first, b"hello") == b"hello"
+        links.be("outer", "cut")
+        with pytest.raises(ConnectionError):
+            await first[0].read(1000)
+        links.be("outer", "heal")
+        while True:
+            second = await asyncio.open_connection("127.0.0.1", port)
+            with suppress(ConnectionError):
+                assert await say(second, b"again") == b"again"
+                break
+            await hang_up(second)
+        await hang_up(second)
+    await hang_up(first)
