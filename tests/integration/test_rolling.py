@@ -37,8 +37,9 @@ def journal(tmp_path: Path) -> Path:
 @pytest.fixture
 def watched(journal: Path) -> Iterator[Stack]:
     """A stack whose worker notes what it executes."""
-    environment = {"FILEMILL_CHAOS_JOURNAL": str(journal), "PYTHONPATH": str(ROOT)}
-    with Stack.temporary(commands={"worker": command("worker")}, **environment) as stack:
+    with Stack.temporary(
+        commands={"worker": command("worker")}, FILEMILL_CHAOS_JOURNAL=str(journal), PYTHONPATH=str(ROOT)
+    ) as stack:
         yield stack
 
 

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from filemill_common.clock import utc_now
-from filemill_common.health import Health, router
+from filemill_common.health import router
 from filemill_common.messaging import BrokerUnavailableError, Bus, Topology
 from filemill_common.messaging.topology import scheduler_queue
 from filemill_common.runtime import Context, run
 from filemill_common.settings import read
 from filemill_common.storage import LocalStorage
-from filemill_common.store import Files, Store, StoreUnavailableError
+from filemill_common.store import Files, Store
 from filemill_gateway.admission import Admission
 from filemill_gateway.app import create_app
 from filemill_gateway.cache import MetadataCache
@@ -20,9 +20,6 @@ from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
 from filemill_gateway.settings import GatewaySettings
-
-_LOOK_EVERY = 2.0
-"""Seconds between looks whether the store is there."""
 
 _MEASURE_EVERY = 1.0
 """Seconds between looks at the scheduler's queues."""
@@ -56,7 +53,7 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
     )
     context.serve(create_app(dependencies, router(context.health)))
     watching = [
-        context.background(_watch(store, context.health)),
+        context.background(store.watch(context.health)),
         context.background(_measure(bus, settings.topology, admission)),
     ]
     try:
@@ -67,18 +64,6 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
         hub.end()
         await context.end_background(*watching)
         store.close()
-
-
-async def _watch(store: Store, health: Health) -> None:
-    """Say whether the store is there, for ever; reads find out for themselves."""
-    while True:
-        try:
-            await store.now()
-        except StoreUnavailableError:
-            health.set("store", ok=False, detail="MongoDB cannot be reached")
-        else:
-            health.set("store", ok=True)
-        await asyncio.sleep(_LOOK_EVERY)
 
 
 async def _measure(bus: Bus, topology: Topology, admission: Admission) -> None:

@@ -43,10 +43,10 @@ async def notifying(settings: NotifierSettings, context: Context) -> AsyncIterat
     url = settings.rabbit_url.get_secret_value().unicode_string()
     async with Bus(url, service="notifier", topology=settings.topology, health=context.health) as bus:
         consumption = await bus.consume(NOTIFIER_QUEUE, NotifierHandler(log, sender).on_batch)
-        looking = context.background(sender.run())
+        beside = [context.background(sender.run()), context.background(store.watch(context.health))]
         yield
         await consumption.stop()
-        await context.end_background(looking)
+        await context.end_background(*beside)
         await sender.settle()
     await web.close()
     store.close()

@@ -46,6 +46,7 @@ def main() -> None:
             beside = [
                 context.background(timers.run()),
                 context.background(repository.forget_when_idle()),
+                context.background(store.watch(context.health)),
             ]
             yield
             for consumption in consumptions:

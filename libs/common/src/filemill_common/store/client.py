@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import pymongo
 from bson import Binary
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -28,6 +29,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from filemill_common.errors import FilemillError
+from filemill_common.health import Health
 
 Document = dict[str, Any]
 Session = AsyncIOMotorClientSession
@@ -39,6 +41,12 @@ _TRANSIENT: Final = "TransientTransactionError"
 _UNKNOWN_COMMIT: Final = "UnknownTransactionCommitResult"
 _SELECTION: Final = 5_000
 """Milliseconds to wait for a primary: longer than an election on a healthy set, shorter than a request."""
+
+_SILENT: Final = 5_000
+"""Milliseconds after which a server that says nothing counts as gone, twice: idle, then asked."""
+
+_LOOK_EVERY: Final = 2.0
+"""Seconds between looks whether it is there."""
 
 
 class StoreUnavailableError(FilemillError):
@@ -110,6 +118,8 @@ class Store:
             appname=app_name,
             tz_aware=True,
             serverSelectionTimeoutMS=_SELECTION,
+            connectTimeoutMS=_SILENT,
+            heartbeatFrequencyMS=_SILENT,
             uuidRepresentation="standard",
         )
         # No explicit ``j``: it would wait for the journal's 100 ms timer instead of flushing at once;
@@ -135,6 +145,18 @@ class Store:
             answer = await self._client.admin.command("hello")
         moment: datetime = answer["localTime"]
         return moment.astimezone(UTC)
+
+    async def watch(self, health: Health) -> None:
+        """Say whether it is there, for ever (check ``store``); who uses it finds out by itself."""
+        while True:
+            try:
+                with pymongo.timeout(_SELECTION / 1000):
+                    await self.now()
+            except StoreUnavailableError:
+                health.set("store", ok=False, detail="MongoDB cannot be reached")
+            else:
+                health.set("store", ok=True)
+            await asyncio.sleep(_LOOK_EVERY)
 
     async def ready(self) -> None:
         """Return once a primary answers; waits for ever, since a service that cannot is not ready."""
