@@ -262,6 +262,15 @@ class TestARetriedTaskThatDependsOnAnother:
 
         assert scene.task("second").status is TaskStatus.READY
 
+    def test_does_not_begin_without_one_that_was_deleted(self, scene: Scene) -> None:
+        scene.create("first")
+        scene.play(scene.command("first", "delete"))
+        scene.create("second", depends_on=["first"])
+
+        scene.play(scene.command("second", "retry"))
+
+        assert (scene.task("second").status, ready(scene)) == (TaskStatus.FAILED, [])
+
     def test_waits_anew_for_one_that_never_came(self, scene: Scene) -> None:
         scene.create("second", depends_on=["first"])
         scene.state.later(seconds=61)

@@ -1,5 +1,6 @@
 """How tasks and runs come to be, and come to depend on each other."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +84,7 @@ def await_dependencies(view: View, task: Task) -> None:
         if dependency is None or dependency.is_stub:
             _register(view, task, _stub(view, task, dependency_id, dependency))
         elif dependency.status is None or dependency_id == task.id:
-            fail(view, task, unknown_dependency(dependency_id))
+            fail(view, replace(task, unmet=unmet), unknown_dependency(dependency_id))
             return
         elif dependency.status.is_final:
             unmet = count_ended(unmet, dependency)
@@ -147,6 +148,14 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
     view.retold.append(event)
     if event.start:
         start(view, run)
+
+
+def step_ids_of(event: WorkflowCreated) -> Iterator[str]:
+    """Name the tasks of a run's steps before its definition is read, as far as that can be seen."""
+    steps = event.definition.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict) and isinstance(step.get("id"), str):
+            yield step_task_id(event.workflow_id, step["id"])
 
 
 def _filling(stub: Task | None, step: Task) -> Task:

@@ -16,7 +16,7 @@ from filemill_common.events import (
     WorkflowCreated,
 )
 from filemill_scheduler.core.commands import on_task_command, on_workflow_command
-from filemill_scheduler.core.creation import on_task_created, on_workflow_created, rejected
+from filemill_scheduler.core.creation import on_task_created, on_workflow_created, rejected, step_ids_of
 from filemill_scheduler.core.policy import DEFERRALS_ALLOWED, deferral_delay
 from filemill_scheduler.core.reports import on_check, on_report
 from filemill_scheduler.core.transitions import settle_ended
@@ -44,7 +44,10 @@ def concerns(events: Sequence[Event]) -> Needs:
                 tasks.add(event.task_id)
                 if event.partition_key != event.task_id:
                     runs.add(event.partition_key)
-            case WorkflowCreated() | WorkflowCommand():
+            case WorkflowCreated():
+                runs.add(event.workflow_id)
+                tasks.update(step_ids_of(event))
+            case WorkflowCommand():
                 runs.add(event.workflow_id)
             case _:
                 pass  # refused in the fold
