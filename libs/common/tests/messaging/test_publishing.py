@@ -161,13 +161,13 @@ class Unbound(Topology):
 class TestParking:
     async def test_keeps_the_event_and_says_why(self, bus: Bus, eyes: Any) -> None:
         event = started("t")
-        await bus.park(event, "too_early", "task t is not known after six deferrals")
+        await bus.park(event, "too_early", "task t is not known after six deferrals", queue="scheduler.0")
 
         message = await eyes.next("parking-lot")
         assert (message.message_id, message.type) == (event.id, "AttemptStarted")
         assert message.headers["x-filemill-code"] == "too_early"
         assert message.headers["x-filemill-reason"] == "task t is not known after six deferrals"
-        assert message.headers["x-filemill-queue"] == "test"
+        assert message.headers["x-filemill-queue"] == "scheduler.0"
         assert json.loads(message.body)["id"] == event.id
 
     async def test_is_an_error_while_the_broker_is_away(
@@ -177,4 +177,4 @@ class TestParking:
         await until(lambda: not health.ready)
 
         with pytest.raises(BrokerUnavailableError):
-            await wired.park(started("t"), "x", "x")
+            await wired.park(started("t"), "x", "x", queue="scheduler.0")

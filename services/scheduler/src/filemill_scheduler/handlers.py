@@ -38,8 +38,8 @@ class Publisher(Protocol):
         """Tell requests again to whoever listens, now that they are stored."""
         ...
 
-    async def park(self, event: Event, code: str, message: str) -> None:
-        """Put an event that nobody can use where people look; returns when the broker has it."""
+    async def park(self, event: Event, code: str, message: str, *, queue: str) -> None:
+        """Put an event of a queue that nobody can use where people look; returns when the broker has it."""
         ...
 
 
@@ -61,7 +61,7 @@ class SchedulerHandler:
         decision = updated.decision
         self._metrics.count(decision)
         for parked in decision.parked:
-            await self._publisher.park(parked.event, parked.code, parked.message)
+            await self._publisher.park(parked.event, parked.code, parked.message, queue=batch.queue)
         transient = tuple(event for event in decision.owed if event.transient)
         sent = await self._publisher.publish((*decision.durable, *transient))
         self._tasks.confirmed([entry for entry, ok in zip(updated.entries, sent, strict=False) if ok])
@@ -85,7 +85,7 @@ class IntakeHandler:
         for event in batch.events:
             match admit(event):
                 case Refused() as refused:
-                    await self._publisher.park(event, refused.code, refused.message)
+                    await self._publisher.park(event, refused.code, refused.message, queue=batch.queue)
                 case Event() as let_in:
                     admitted.append(let_in)
         sent = await self._publisher.publish(admitted)

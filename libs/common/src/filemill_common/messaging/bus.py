@@ -7,6 +7,7 @@ from filemill_common.events import Event
 from filemill_common.health import Health
 from filemill_common.messaging.consumer import LIMIT, BatchHandler, Consumption
 from filemill_common.messaging.link import BrokerUnavailableError, Link, UnroutableError, speaking
+from filemill_common.messaging.lot import ParkingLot
 from filemill_common.messaging.parking import Parking
 from filemill_common.messaging.publisher import Outcome, Publisher
 from filemill_common.messaging.slots import Slot, TakenHandler
@@ -22,16 +23,19 @@ class Bus:
         service: Who speaks: ``/filemill/<service>`` is the source of what it publishes.
         topology: What is declared, and how events are routed.
         health: Is told how the connection and its consumers are.
+
+    Attributes:
+        lot: What was parked, for people.
     """
 
     def __init__(self, url: str, *, service: str, topology: Topology, health: Health) -> None:
         source = f"/filemill/{service}"
-        self._service = service
         self._topology = topology
         self._health = health
         self._link = Link(url, name=f"filemill-{service}", topology=topology, health=health)
         self._publisher = Publisher(self._link, source=source)
         self._parking = Parking(self._publisher, topology, source=source)
+        self.lot = ParkingLot(self._link, Publisher(self._link, source=source), topology)
 
     async def __aenter__(self) -> Self:
         """Connect; waits for the broker for ever, and is not ready meanwhile."""
@@ -67,13 +71,13 @@ class Bus:
         """Tell requests to whoever listens, now that they are stored; nobody need."""
         await self._publisher.publish(events, [self._topology.told(event) for event in events])
 
-    async def park(self, event: Event, code: str, message: str) -> None:
-        """Put an event that nobody can use into the parking lot; returns when the broker has it.
+    async def park(self, event: Event, code: str, message: str, *, queue: str) -> None:
+        """Put an event of a queue that nobody can use into the parking lot; returns when the broker has it.
 
         Raises:
             BrokerUnavailableError: It has not; try again.
         """
-        await self._parking.park_event(event, code, message, queue=self._service)
+        await self._parking.park_event(event, code, message, queue=queue)
 
     async def _publish(self, events: Sequence[Event]) -> tuple[Outcome, ...]:
         return await self._publisher.publish(events, [self._topology.route(event) for event in events])

@@ -43,12 +43,14 @@ class Batch:
     """Events in the order of their queue.
 
     Attributes:
+        queue: Its name.
         settled_for: Seconds since the first delivery on this incarnation of the channel: for so long
             has this consumer seen what others queued.
     """
 
     events: tuple[Event, ...]
-    settled_for: float = 0.0
+    queue: str
+    settled_for: float
 
 
 BatchHandler = Callable[[Batch], Awaitable[int]]
@@ -232,7 +234,7 @@ class Consumption:
 
     async def _attempt(self, batch: tuple[Event, ...], settled_for: float) -> int:
         with consuming(self._queue, batch):
-            taken = await self._handle(Batch(batch, settled_for))
+            taken = await self._handle(Batch(batch, self._queue, settled_for))
         if not 0 < taken <= len(batch):
             raise ValueError(f"the handler took {taken} of {len(batch)} events")
         _batches.labels(self._queue).observe(taken)

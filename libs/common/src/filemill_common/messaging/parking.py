@@ -1,5 +1,6 @@
 """The parking lot: what nobody can use is kept there with the reason, and whoever sent it is told."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -15,7 +16,12 @@ from filemill_common.messaging.link import BrokerUnavailableError
 from filemill_common.messaging.publisher import Outcome, Publisher
 from filemill_common.messaging.topology import PARKING_LOT, Route, Topology
 
+OURS: Final = "x-filemill-"
+"""How the headers begin in which is noted why a message lies here."""
+
 _LONGEST_HEADER: Final = 2_000
+_THE_BROKERS: Final = frozenset({"CC", "BCC", "x-delivery-count", "x-acquired-count"})
+"""Headers that tell the broker where else a message goes, and those in which it counts."""
 
 _parked = Counter("filemill_messages_parked_total", "Messages put into the parking lot.", ["queue", "code"])
 _log = structlog.get_logger(__name__)
@@ -56,7 +62,7 @@ class Parking:
             message_id=message.message_id,
             correlation_id=message.correlation_id,
             reply_to=message.reply_to,
-            headers=dict(message.headers),
+            headers=sendable(message.headers),
         )
         body = message.body if error.part is None else error.part
         await self._park(body, properties, rejected, queue=queue)
@@ -85,10 +91,12 @@ class Parking:
     ) -> None:
         headers: dict[str, Any] = {
             **(properties.headers or {}),
-            "x-filemill-queue": queue,
-            "x-filemill-code": rejected.code,
-            "x-filemill-reason": rejected.message[:_LONGEST_HEADER],
-            "x-filemill-parked-at": rfc3339(rejected.time),
+            f"{OURS}queue": queue,
+            f"{OURS}code": rejected.code,
+            f"{OURS}reason": rejected.message[:_LONGEST_HEADER],
+            f"{OURS}event-id": rejected.event_id,
+            f"{OURS}event-type": rejected.event_type,
+            f"{OURS}parked-at": rfc3339(rejected.time),
         }
         properties.headers = headers
         properties.delivery_mode = DeliveryMode.PERSISTENT
@@ -101,3 +109,17 @@ class Parking:
         if properties.reply_to:
             routes.append(Route("", properties.reply_to, must_arrive=False))
         await self._publisher.publish([rejected] * len(routes), routes)
+
+
+def sendable(headers: Mapping[str, Any], *, with_notes: bool = False) -> dict[str, Any]:
+    """Keep the headers with which a message may be sent again, to one queue alone.
+
+    Args:
+        headers: Of a message that was received.
+        with_notes: Whether to keep those that say why it was parked.
+    """
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in _THE_BROKERS and (with_notes or not name.startswith(OURS))
+    }
