@@ -25,7 +25,7 @@ from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
-from filemill_gateway.testing import BEGINNING, World
+from filemill_gateway.testing import BEGINNING, Lot, World
 
 STATUSES = ("pending", "ready", "running", "retrying", "completed", "failed", "cancelled")
 ERROR = {"code": "input_not_found", "message": "there is no such file", "retryable": False}
@@ -53,9 +53,20 @@ def application(store: Store, files: Path, hub: Hub) -> Any:
         metadata=MetadataCache(size=10, life=Limits().probe),
         now=utc_now,
         admission=Admission(at_once=64, backlog=10_000),
+        lot=parked(),
         limits=Limits(upload=1 << 20),
     )
     return create_app(needs)
+
+
+def parked() -> Lot:
+    """Give a parking lot with what nobody could use in it."""
+    lot = Lot()
+    lot.put("p1", body=b"\x00\xff", headers={"$x": b"\xff", "nan": float("nan"), "": [None, {"a.b": 2**63}]})
+    lot.put("p2", body=b'{"type": 7}', queue="", parked_at=None)
+    for number in range(100):
+        lot.put(f"m{number}")
+    return lot
 
 
 @contextmanager
@@ -97,7 +108,7 @@ def opened(mongo_url: str, files: Path) -> Iterator[str]:
 async def furnish(store: Store) -> None:
     """Put tasks and workflows of every status, and deliveries, into the store."""
     nobody: Any = None
-    world = World(nobody, nobody, store, nobody, nobody, nobody)
+    world = World(nobody, nobody, store, nobody, nobody, nobody, nobody)
     for status in STATUSES:
         ended = {"error": ERROR, "completed_at": BEGINNING} if status == "failed" else {}
         done = (
@@ -121,5 +132,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "workflow_id": ("run-pending", "run-running", "run-completed", "run-failed", "run-cancelled"),
     "delivery_id": ("d1",),
     "path": ("a/film.mp4",),
+    "parked_id": ("p1", "p2", "m1"),
 }
 """Ids that stand for something, by the name of the parameter."""

@@ -32,6 +32,8 @@ NOT_JUDGED: dict[str, list[CheckFunction]] = {
     "*": [positive_data_acceptance, negative_data_rejection],
     # A file's own address, one level up, takes any path, and says why it does not take this one.
     "/v1/files/{path}/metadata": [unsupported_method, allow_header_conformance],
+    # What is sent here is meant for many; any other method takes the last word for an id.
+    "/v1/parked/redrive": [unsupported_method, allow_header_conformance],
 }
 """Checks that do not fit, by the path of the operation."""
 
