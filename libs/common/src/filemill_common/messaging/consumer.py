@@ -25,7 +25,7 @@ PREFETCH: Final = 1_000
 
 _LARGEST_BATCH: Final = 8 << 20
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 2.0
 
 _messages = Counter("filemill_messages_consumed_total", "Messages taken from a queue.", ["queue"])
 _consumed = Counter("filemill_events_consumed_total", "Events taken from a queue.", ["queue"])
