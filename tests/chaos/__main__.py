@@ -4,6 +4,7 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import shutil
 import sys
@@ -53,6 +54,7 @@ def main() -> int:
 
 
 def _run(seed: int, size: str, *, keep: bool) -> int:
+    logging.getLogger("aio_pika").setLevel(logging.CRITICAL)  # the broker is away on purpose
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}, {size}; journal, dump and logs go to {folder}", flush=True)
     try:

@@ -54,15 +54,25 @@ class Faults:
         self._turns = {name: asyncio.Lock() for name in stack.plan.programs}
         self._numbers = count()
         self.done: Counter[str] = Counter()
+        self.too_late = 0
 
-    async def play(self, lanes: Sequence[Sequence[Fault]]) -> None:
-        """Break all of it in its time; a lane that is late goes on as soon as it can."""
+    async def play(self, lanes: Sequence[Sequence[Fault]], *, within: float) -> None:
+        """Break all of it in its time; a lane that is late goes on as soon as it can.
+
+        Args:
+            lanes: Those of one never overlap.
+            within: Seconds after which nothing more is broken: a slow machine gets less of it.
+        """
         began = asyncio.get_running_loop().time()
 
         async def follow(lane: Sequence[Fault]) -> None:
             for fault in lane:
-                await asyncio.sleep(began + fault.at - asyncio.get_running_loop().time())
-                await self._do(fault)
+                now = asyncio.get_running_loop().time()
+                await asyncio.sleep(began + fault.at - now)
+                if now < began + within:
+                    await self._do(fault)
+                else:
+                    self.too_late += 1
 
         async with asyncio.TaskGroup() as group:
             for lane in lanes:

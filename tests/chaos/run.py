@@ -22,7 +22,7 @@ from tests.chaos.journal import Journal, read
 from tests.chaos.load import Load
 from tests.chaos.load_bus import COPIES, OBSERVER, Bus, Observer, Repeater
 from tests.chaos.load_sink import sink
-from tests.chaos.plan import LINKS, PROGRAMS, REPLICAS, SIZES, Plan, plan
+from tests.chaos.plan import LINKS, PROGRAMS, REPLICAS, SIZES, Plan, Size, plan
 from tests.chaos.proxy import Links
 from tests.chaos.run_quiet import Left, look, wait_until_quiet
 from tests.chaos.stage import ROOT, command
@@ -42,6 +42,7 @@ class Report:
         size: Its name, as in ``SIZES``.
         accepted: Requests that were acknowledged.
         faults: How often each was done.
+        too_late: Faults for which there was no time.
         repeated: Messages that were sent again.
         quiet: Whether all ended in time.
         seconds: How long it took, judgement included.
@@ -51,6 +52,7 @@ class Report:
     size: str
     accepted: int
     faults: Counter[str]
+    too_late: int
     repeated: int
     points: Seen
     quiet: bool
@@ -69,7 +71,8 @@ class Report:
         return "\n".join(
             [
                 f"seed {self.seed}, {self.size}: {self.accepted} requests acknowledged, "
-                f"{self.faults.total()} faults, {self.repeated} messages repeated, {self.seconds:.0f} s",
+                f"{self.faults.total()} faults ({self.too_late} more came too late), "
+                f"{self.repeated} messages repeated, {self.seconds:.0f} s",
                 *faults,
                 f"{died:6}  deaths at crash points, of which there are {len(self.points.hit)}",
                 "",
@@ -99,7 +102,7 @@ async def run(seed: int, size: str, folder: Path, *, say: Callable[[str], None] 
         asking = Load(doors, bus, sink=address, journal=journal)
         breaking = Faults(stack, links, journal, asking.burst, seed=seed)
         try:
-            await _play(planned, stack, bus, asking, breaking, Observer(journal), repeater, bounds.quiet, say)
+            await _play(planned, stack, bus, asking, breaking, Observer(journal), repeater, bounds, say)
             quiet = True
         except TimeoutError:
             quiet = False
@@ -113,6 +116,7 @@ async def run(seed: int, size: str, folder: Path, *, say: Callable[[str], None] 
         size=size,
         accepted=asking.accepted,
         faults=breaking.done,
+        too_late=breaking.too_late,
         repeated=repeater.repeated,
         points=seen(read(journal.folder)),
         quiet=quiet,
@@ -134,7 +138,7 @@ async def _play(
     breaking: Faults,
     observer: Observer,
     repeater: Repeater,
-    patience: float,
+    bounds: Size,
     say: Callable[[str], None],
 ) -> None:
     """Ask and break at the same time, then wait until all is quiet.
@@ -163,13 +167,13 @@ async def _play(
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(asking.play(planned.requests))
-            group.create_task(breaking.play(planned.lanes))
+            group.create_task(breaking.play(planned.lanes, within=bounds.seconds))
         repeating.cancel()
         chatting.cancel()
         tell("all was asked and broken")
         for program in stack.plan.programs:
             await asyncio.to_thread(stack.wait_ready, program)
-        quiet = await asyncio.to_thread(wait_until_quiet, lambda: _look(stack), within=patience, say=tell)
+        quiet = await asyncio.to_thread(wait_until_quiet, lambda: _look(stack), within=bounds.quiet, say=tell)
         if not quiet:
             raise TimeoutError
     finally:

@@ -16,6 +16,7 @@ GOOD = Report(
     size="normal",
     accepted=800,
     faults=Counter({"kill worker": 3}),
+    too_late=0,
     repeated=40,
     points=Seen(frozenset({"a"}), Counter()),
     quiet=True,
