@@ -17,7 +17,7 @@ from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
-from filemill_gateway.testing import Publisher, World
+from filemill_gateway.testing import Lot, Publisher, World
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +82,7 @@ def app(store: Store, storage: LocalStorage, limits: Limits, admission: Admissio
             metadata=MetadataCache(size=2, life=timedelta(hours=1)),
             now=utc_now,
             admission=admission,
+            lot=Lot(),
             limits=limits,
         )
     )
@@ -92,7 +93,7 @@ async def world(app: FastAPI, store: Store, storage: LocalStorage) -> AsyncItera
     needs = app.state.dependencies
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://filemill") as client:
-        yield World(client, needs.publisher, store, storage, needs.hub, needs.metadata)
+        yield World(client, needs.publisher, store, storage, needs.hub, needs.metadata, needs.lot)
 
 
 @pytest.fixture

@@ -33,6 +33,12 @@ class TestTheDescription:
             "PUT /v1/files/{path}",
             "GET /v1/files/{path}",
             "GET /v1/files/{path}/metadata",
+            "GET /v1/parked",
+            "DELETE /v1/parked",
+            "POST /v1/parked/redrive",
+            "GET /v1/parked/{parked_id}",
+            "DELETE /v1/parked/{parked_id}",
+            "POST /v1/parked/{parked_id}/redrive",
             "GET /v1/deliveries",
             "GET /v1/task-types",
         }

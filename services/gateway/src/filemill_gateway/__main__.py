@@ -49,6 +49,7 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
         metadata=MetadataCache(size=settings.metadata_cache_entries, life=settings.metadata_cache_ttl),
         now=utc_now,
         admission=admission,
+        lot=bus.lot,
         limits=Limits(upload=settings.max_upload),
     )
     context.serve(create_app(dependencies, router(context.health)))

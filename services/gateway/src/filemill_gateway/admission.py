@@ -16,12 +16,14 @@ _LEAST: Final = 4
 
 _FEWER: Final = 0.9
 
+_APART: Final = ("/v1/files", "/v1/parked")
+
 _refused = Counter("filemill_submissions_refused_total", "Submissions answered by 429, by why.", ("reason",))
 
 
 def is_submission(method: str, path: str) -> bool:
-    """Whether a request makes work for the scheduler; reads and files never do."""
-    return method in {"POST", "DELETE"} and path.startswith("/v1/") and not path.startswith("/v1/files")
+    """Whether a request makes work for the scheduler; reads, files and the parking lot do not count."""
+    return method in {"POST", "DELETE"} and path.startswith("/v1/") and not path.startswith(_APART)
 
 
 class Admission:

@@ -10,7 +10,7 @@ from filemill_gateway import openapi, problems
 from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
 from filemill_gateway.httpmetrics import HttpMetrics
-from filemill_gateway.routes import deliveries, events, files, tasks, types, workflows
+from filemill_gateway.routes import deliveries, events, files, parked, tasks, types, workflows
 
 _UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json")
 
@@ -43,6 +43,7 @@ def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
         files.router,
         events.router,
         deliveries.router,
+        parked.router,
         types.router,
         *more,
     ):

@@ -8,6 +8,8 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from filemill_common.events import Event, StoredFile
+from filemill_common.messaging import Look, Moved, Opened, Wanted
+from filemill_common.messaging.lot import WINDOW
 from filemill_common.storage import Storage
 from filemill_gateway.admission import Admission
 from filemill_gateway.cache import MetadataCache
@@ -34,6 +36,26 @@ class Aliases(Protocol):
 
     async def put(self, tenant: str, path: str, file: StoredFile, *, at: datetime) -> StoredFile:
         """Let a path stand for a file."""
+        ...
+
+
+class Lot(Protocol):
+    """The parking lot."""
+
+    async def look(self) -> Look:
+        """Tell what lies there, the oldest first."""
+        ...
+
+    async def open(self, of: str) -> Opened | None:
+        """Show a message with its content."""
+        ...
+
+    async def redrive(self, wanted: Wanted, *, most: int = WINDOW) -> Moved:
+        """Send messages back to where they came from."""
+        ...
+
+    async def drop(self, wanted: Wanted, *, most: int = WINDOW) -> Moved:
+        """Forget messages for ever."""
         ...
 
 
@@ -72,6 +94,7 @@ class Dependencies:
     metadata: MetadataCache
     now: Callable[[], datetime]
     admission: Admission
+    lot: Lot
     limits: Limits = Limits()
 
 

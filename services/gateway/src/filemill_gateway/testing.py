@@ -9,6 +9,8 @@ import httpx
 
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event, TaskCompleted, TaskProgressed, WorkflowCompleted, WorkflowStarted
+from filemill_common.messaging import Look, Moved, Opened, ParkedMessage, Wanted
+from filemill_common.messaging.lot import WINDOW
 from filemill_common.storage import LocalStorage
 from filemill_common.store import Document, Store, task_view, workflow_view
 from filemill_common.store.documents import JSON_FIELDS, encode_json, encode_labels
@@ -40,6 +42,53 @@ class Publisher:
 
 
 @dataclass
+class Lot:
+    """Has what it is given, the oldest first, and remembers what was sent back."""
+
+    parked: list[Opened] = field(default_factory=list)
+    redriven: list[Opened] = field(default_factory=list)
+    is_away: bool = False
+
+    def put(self, id: str, *, body: bytes = b"", **fields: Any) -> None:  # noqa: A002 - the field's name
+        """Park a message, with these headers if there are any."""
+        headers = fields.pop("headers", {})
+        known: dict[str, Any] = {
+            "event_id": "e1",
+            "event_type": "io.filemill.task.created.v1",
+            "queue": "scheduler.0",
+            "code": "invalid_event",
+            "reason": "it is not valid",
+            "parked_at": BEGINNING,
+            "size": len(body),
+        }
+        self.parked.append(Opened(ParkedMessage(id=id, **known | fields), body, "", headers))
+
+    async def look(self) -> Look:
+        """Tell what lies there."""
+        if self.is_away:
+            raise BrokerAwayError("RabbitMQ is not reachable")
+        return Look(tuple(each.message for each in self.parked), 0)
+
+    async def open(self, of: str) -> Opened | None:
+        """Show a message with its content."""
+        return next((each for each in self.parked if each.message.id == of), None)
+
+    async def redrive(self, wanted: Wanted, *, most: int = WINDOW) -> Moved:
+        """Remember what was sent back; what came from no queue stays."""
+        found = [each for each in self.parked if wanted(each.message)][:most]
+        gone = [each for each in found if each.message.queue]
+        self.redriven += gone
+        self.parked = [each for each in self.parked if each not in gone]
+        return Moved(len(gone), len(found) - len(gone), 0)
+
+    async def drop(self, wanted: Wanted, *, most: int = WINDOW) -> Moved:
+        """Forget messages."""
+        gone = [each for each in self.parked if wanted(each.message)][:most]
+        self.parked = [each for each in self.parked if each not in gone]
+        return Moved(len(gone), 0, 0)
+
+
+@dataclass
 class World:
     """The gateway and all around it."""
 
@@ -49,6 +98,7 @@ class World:
     storage: LocalStorage
     hub: Hub
     metadata: MetadataCache
+    lot: Lot
 
     @property
     def published(self) -> list[Event]:
