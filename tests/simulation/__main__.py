@@ -9,10 +9,14 @@ import os
 import sys
 import time
 
+from tests.simulation.bugs import BUGS
+from tests.simulation.seeding import search
 from tests.simulation.services import virtual_edges
 from tests.simulation.simulation import Played, play
 
 _SECONDS = 1_200.0
+_SEARCHED = 1_000
+"""Seeds in which a bug is searched at the most."""
 
 
 def main() -> int:
@@ -20,6 +24,8 @@ def main() -> int:
     match sys.argv[1:]:
         case []:
             return _many(int(os.environ.get("SEED", "0")), float(os.environ.get("SECONDS", _SECONDS)))
+        case ["bugs"]:
+            return _bugs()
         case [seed] if seed.isdigit():
             return _one(int(seed))
         case _:
@@ -50,6 +56,19 @@ def _one(seed: int) -> int:
         played = play(seed)
     _show(played)
     return int(bool(played.violations))
+
+
+def _bugs() -> int:
+    """Print for each seeded bug which seed found it, and which rule said so."""
+    missed = 0
+    with virtual_edges():
+        for bug in BUGS.values():
+            played = search(bug, within=_SEARCHED)
+            missed += played is None
+            found = f"{played.seed:>5}  {played.violations[0].rule}" if played else "    -  by no rule"
+            _say(f"{bug.name:<40} {found}")
+    _say(f"{len(BUGS) - missed} of {len(BUGS)} bugs found")
+    return int(missed > 0)
 
 
 def _show(played: Played) -> None:

@@ -57,8 +57,9 @@ class Hands:
     ) -> AttemptSucceeded | AttemptFailed:
         ready = take.ready
         loop, luck = self._process.world.loop, self._process.world.luck
-        seconds = float(ready.options.get("seconds", 0.01 + luck.random() * 0.3))
-        parts = 4 if seconds > 1 else 1
+        usual = luck.uniform(1.1, 4) if luck.chance(0.25) else luck.uniform(0.01, 0.3)
+        seconds = float(ready.options.get("seconds", usual))
+        parts = 4 if 1 < seconds < 10 else 1  # what takes very long says nothing meanwhile
         for part in range(parts):
             await asyncio.sleep(seconds / parts)
             report(100.0 * (part + 1) / parts, None)

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from filemill_common.events import EVENTS as KINDS
 from filemill_common.ids import derived_id
-from filemill_common.messaging.topology import EVENTS
+from filemill_common.messaging.topology import EVENTS, WORK
 from tests.simulation.documents import FINAL, Document, state
+from tests.simulation.queues import Letter
 from tests.simulation.store import Change
 from tests.simulation.world import World
 
@@ -37,16 +39,26 @@ class NoticeRules:
         self._told: set[str] = set()
         self._told_to_all: set[str] = set()
         self._read = 0
+        self._owed: set[str] = set()
+        world.broker.watchers.append(self._published)
 
     def look(self, changes: Sequence[Change]) -> None:
         """Look at what one commit changed."""
         for each in changes:
             if each.collection == "outbox" and each.new is None:
                 self._forgotten(each)
+            elif each.collection == "outbox" and each.old is None:
+                self._owed.add(_event_id(each.new or {}))
             elif each.collection in {"tasks", "workflows"}:
                 self.outcomes += _outcome(each)
             elif each.collection == "deliveries" and each.new is not None:
                 self._delivery(each, each.new)
+
+    def _published(self, letter: Letter) -> None:
+        """Demand that what a scheduler tells others for good was stored before."""
+        if letter.mandatory and letter.exchange in {EVENTS, WORK}:
+            early = {each.decode() for each in _ID.findall(letter.body)} - self._owed
+            self._world.hold("nothing is told before it is stored", str(letter), if_=not early)
 
     def _forgotten(self, change: Change) -> None:
         """Demand that an event is owed until the broker has it."""
@@ -98,8 +110,6 @@ class NoticeRules:
 
 def _event_id(entry: Document) -> str:
     """Read the id of the event in an entry of the outbox."""
-    from filemill_common.events import EVENTS as KINDS  # noqa: PLC0415
-
     return KINDS[entry["type"]].model_validate_json(entry["event"]).id
 
 

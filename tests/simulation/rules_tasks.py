@@ -44,6 +44,7 @@ class TaskRules:
         """Look at what one commit changed."""
         tasks = [each for each in changes if each.collection == "tasks"]
         runs = [each for each in changes if each.collection == "workflows"]
+        self._aliases(changes)
         if not tasks and not runs:
             return
         for each in tasks:
@@ -52,7 +53,6 @@ class TaskRules:
             self._task(each)
         for each in runs:
             self._run(each)
-        self._aliases(changes)
         touched = {each.new.get("workflow_id"): None for each in tasks if each.new}
         for run_id in touched | {each.id: None for each in runs}:
             if run_id is not None:
@@ -103,6 +103,9 @@ class TaskRules:
         if before == after == "running" and attempt(old) == attempt(new):
             risen = new.get("progress", 0) >= (old or {}).get("progress", 0)
             hold("progress never falls within an attempt", change.id, if_=risen)
+            recorded = (old or {}).get("execution")
+            stays = recorded is None or new.get("execution") == recorded
+            hold("the recorded execution stays", change.id, if_=stays)
         self._losses(change)
 
     def _closing(self, change: Change, before: str, after: str) -> None:
@@ -186,6 +189,8 @@ class TaskRules:
         for execution in world.executions:
             if (execution.task_id, execution.attempt) != (change.id, attempt(old)):
                 continue
+            if execution.ended not in {None, "succeeded"}:
+                continue  # another one is recorded, whose failure alone would count
             process = execution.process
             is_healthy = process.is_alive and not process.is_frozen and process.disturbed_at < before
             world.hold("no healthy lease lapses", f"{change.id} on {process.name}", if_=not is_healthy)
@@ -230,6 +235,9 @@ class TaskRules:
             )
         if after == "deleted":
             self.deleted.add(change.id)
+            tasks = self._world.database.collections["tasks"]
+            left = [each for each in self._steps.get(change.id, ()) if state(tasks.get(each)) != "deleted"]
+            self._world.hold("a run is deleted with its tasks", f"{change.id}: {left}", if_=not left)
         self._commands(change, new_commands(old, new))
 
     def _counts(self, run_id: str) -> None:

@@ -133,12 +133,12 @@ def _quiet() -> Iterator[None]:
     structlog.configure(
         processors=[_noted], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
     )
-    logger = logging.getLogger("filemill_worker")
-    was, logger.disabled = logger.disabled, True
+    level = logging.root.manager.disable
+    logging.disable()
     try:
         yield
     finally:
-        logger.disabled = was
+        logging.disable(level)
         structlog.configure(**before)
 
 
@@ -176,7 +176,7 @@ def virtual_edges() -> Iterator[None]:
         put(notifier_main, "Email", lambda _: Post(PROCESS.get()))
         put(notifier_main, "Web", lambda *_: Post(PROCESS.get()))
         # Looked for less often than in earnest, since each look costs real time.
-        put(Timers.run, "__kwdefaults__", {"timers_every": 2.0, "sweeps_every": 6.0})
+        put(Timers.run, "__kwdefaults__", {"timers_every": 3.0, "sweeps_every": 6.0})
         put(Sender.run, "__kwdefaults__", {"every": 5.0})
         edges.enter_context(_quiet())
         yield

@@ -13,17 +13,16 @@ from filemill_common.messaging import BrokerUnavailableError, Bus
 from filemill_common.messaging.codec import CONTENT_TYPE, encode
 from filemill_common.messaging.link import speaking
 from filemill_common.messaging.topology import INTAKE
-from tests.simulation.broker import Broker, Channel
+from tests.simulation.broker import Broker
+from tests.simulation.faults import happen
+from tests.simulation.lines import Channel
 from tests.simulation.rules import Rules
 from tests.simulation.services import serve, topology
 from tests.simulation.store import Database
-from tests.simulation.story import INPUT, Request, misfortunes, tell
+from tests.simulation.story import INPUT, Request, misfortunes, tell, theme_of, timed_faults
 from tests.simulation.world import Faults, Note, Process, Violation, World
 
-FAULT_FREE = 0.15
-"""Share of the seeds in which nothing goes wrong, and so nothing may have to be repaired."""
-
-REST_WITHIN = 400.0
+REST_WITHIN = 250.0
 """Virtual seconds in which all comes to rest once nothing goes wrong any more."""
 
 
@@ -64,19 +63,26 @@ class Simulation:
         world, luck, loop = self.world, self.luck, self.world.loop
         world.partitions = luck.choice((1, 1, 2, 3))
         world.slots = luck.choice((1, 2))
-        world.is_fault_free = luck.chance(FAULT_FREE)
+        theme = theme_of(world.seed)
+        world.is_fault_free = theme == "nothing"
+        world.note("world", "is unlucky with", theme)
+        luck.is_long_winded = theme in {"workers", "schedulers", "broker"}
         world.story = tell(luck)
         named = INPUT.model_dump(mode="json")
         world.database.put(
             ("files", f"default:{INPUT.path}"), {"_id": f"default:{INPUT.path}", "tenant": "default", **named}
         )
-        for kind, most in (("scheduler", 2), ("worker", 3), ("notifier", 2)):
-            for number in range(luck.randint(1, most)):
+        for kind, many in (
+            ("scheduler", (2,) if theme == "schedulers" else (1, 1, 2)),
+            ("worker", (1, 1, 2, 3)),
+            ("notifier", (1, 1, 1, 2)),
+        ):
+            for number in range(luck.choice(many)):
                 loop.create_task(self._keep(kind, f"{kind}-{number}"))
         asking = [loop.create_task(self._door())]
         ends = world.story.length
         if not world.is_fault_free:
-            ends = self._plan_faults()
+            ends = self._plan_faults(theme)
         for moment in range(int(ends) + 1):
             await asyncio.sleep(min(1.0, max(0.0, ends - moment)))
             if world.violations:
@@ -85,22 +91,13 @@ class Simulation:
         await asyncio.wait(asking)
         await self._rest()
 
-    def _plan_faults(self) -> float:
+    def _plan_faults(self, theme: str) -> float:
         """Choose what goes wrong, and until when."""
-        world, luck, loop = self.world, self.luck, self.world.loop
-        world.faults, world.faults_on = misfortunes(luck), True
-        ends = world.story.length + luck.uniform(0, 25)
-        timed = (
-            self._kill,
-            self._freeze,
-            self._cut,
-            self._broker_away,
-            self._store_away,
-            self._unbind,
-            self._outage,
-        )
-        for _ in range(luck.choice((0, 0, 1, 2, 4))):
-            loop.call_later(luck.uniform(0, ends), luck.choice((*timed, self._roll)))
+        world, luck = self.world, self.luck
+        world.faults, world.faults_on = misfortunes(theme, luck), True
+        ends = world.story.length + luck.uniform(0, 18)
+        for fault in timed_faults(theme, luck):
+            world.loop.call_later(luck.uniform(0, ends), happen, world, fault)
         return ends
 
     def _end_faults(self) -> None:
@@ -200,58 +197,6 @@ class Simulation:
             await underlay.basic_publish(
                 body, exchange=INTAKE, routing_key=kind, properties=properties, mandatory=True
             )
-
-    def _any(self, *kinds: str) -> Process | None:
-        found = [each for each in self.world.processes.values() if each.kind in kinds and each.is_alive]
-        return self.luck.choice(found) if found and self.world.faults_on else None
-
-    def _kill(self) -> None:
-        if process := self._any("scheduler", "worker", "notifier"):
-            process.die("killed")
-
-    def _freeze(self) -> None:
-        process = self._any("scheduler", "worker", "notifier")
-        if process is not None and not process.is_frozen:
-            process.freeze("stopped")
-            self.world.loop.call_later(self.luck.choice((0.5, 3.0, 14.0, 30.0)), process.thaw)
-
-    def _cut(self) -> None:
-        if process := self._any("scheduler", "worker", "notifier", "door"):
-            for connection in list(self.world.broker.connections):
-                if connection.process is process:
-                    connection.drop()
-
-    def _roll(self) -> None:
-        if process := self._any("scheduler", "worker", "notifier"):
-            self.world.note(process.name, "is asked to stop")
-            process.stopping.set()
-
-    def _outage(self) -> None:
-        """Take all schedulers away for a while; the workers stay healthy."""
-        if self.world.faults_on:
-            seconds = self.luck.choice((5.0, 30.0, 60.0))
-            self.world.outage_until = self.world.loop.time() + seconds
-            for process in self.world.alive("scheduler"):
-                process.die("all schedulers are away")
-
-    def _broker_away(self) -> None:
-        if self.world.faults_on and not self.world.broker.is_away:
-            self.world.broker.go_away(self.luck.uniform(0.5, 8))
-
-    def _store_away(self) -> None:
-        if self.world.faults_on:
-            seconds = self.luck.uniform(0.5, 8)
-            self.world.note("store", "goes away", f"for {seconds:.1f} s")
-            self.world.database.away_until = self.world.loop.time() + seconds
-
-    def _unbind(self) -> None:
-        """Let a queue not be bound for a while: what is sent there comes back."""
-        if self.world.faults_on:
-            names = [each for each in self.world.broker.queues if not each.startswith("id-")]
-            if names:
-                name = self.luck.choice(names)
-                self.world.note("broker", "does not know", name)
-                self.world.broker.unbind(name, self.luck.uniform(0.5, 5))
 
 
 def _set(event: asyncio.Event, _: object) -> None:

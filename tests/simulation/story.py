@@ -50,8 +50,8 @@ class Story:
 
 
 def tell(luck: Luck) -> Story:
-    """Make up a story."""
-    story = Story(length=luck.choice((1.0, 4.0, 10.0, 20.0)))
+    """Make up a story, in some of which work takes long."""
+    story = Story(length=luck.choice((1.0, 4.0, 12.0)))
     tasks = [f"task-{number}" for number in range(luck.randint(0, 5))]
     runs = [f"run-{number}" for number in range(luck.randint(0 if tasks else 1, 2))]
     steps = {run: _steps(luck) for run in runs}
@@ -61,7 +61,7 @@ def tell(luck: Luck) -> Story:
     for task in tasks:
         _ask(story, luck, _task(luck, story, task, known))
         known.append(task)
-    for _ in range(luck.choice((0, 0, 1, 2, 4))):
+    for _ in range(luck.choice((0, 0, 1, 3, 5))):
         _ask(story, luck, _command(luck, runs, tasks))
     if tasks and luck.chance(0.1):
         other = TaskSpec(type="echo", options={"other": True})
@@ -73,16 +73,19 @@ def tell(luck: Luck) -> Story:
 
 
 def _ask(story: Story, luck: Luck, event: Event) -> None:
-    at = luck.uniform(0, story.length)
-    again = (at + luck.uniform(0, 20),) if luck.chance(0.12) else ()
+    is_command = isinstance(event, (TaskCommand, WorkflowCommand))
+    at = luck.uniform(0, story.length + 6.0 * is_command)
+    again = (at + luck.uniform(0, 12),) if luck.chance(0.12) else ()
     if isinstance(event, (TaskCommand, WorkflowCommand)):
         event = event.model_copy(update={"sequence": int(at * 1000), "time": BEGIN})
         story.commands[event.id] = event
-    story.requests.append(Request(at, event, again, foreign=luck.chance(0.15)))
+    story.requests.append(Request(at, event, again, foreign=luck.chance(0.25)))
 
 
 def _work(luck: Luck, name: str) -> tuple[str, dict[str, Any]]:
     """Choose a type and its options."""
+    if luck.is_long_winded and luck.chance(0.3):
+        return "sleep", {"seconds": luck.choice((8.0, 25.0, 45.0))}
     match luck.randrange(10):
         case 0 | 1 | 2:
             return "echo", {}
@@ -215,24 +218,53 @@ POINTS: Final = (
 )
 
 
-def misfortunes(luck: Luck) -> Faults:
-    """Choose what goes wrong besides what is timed; each seed is unlucky in its own way."""
+THEMES: Final = ("nothing", "workers", "repetitions", "schedulers", "broker", "store", "everything")
+"""What a seed is unlucky with: the rest of its number, divided by how many there are."""
 
-    def some(most: float) -> float:
-        return luck.uniform(0, most) if luck.chance(0.4) else 0.0
+TIMED: Final[dict[str, tuple[str, ...]]] = {
+    "nothing": (),
+    "workers": ("kill worker", "freeze worker", "cut worker", "roll worker", "cut scheduler"),
+    "repetitions": ("cut worker", "cut scheduler"),
+    "schedulers": ("kill scheduler", "freeze scheduler", "cut scheduler", "roll scheduler", "outage"),
+    "broker": ("broker away", "unbind", "cut door"),
+    "store": ("store away", "kill notifier", "freeze notifier", "roll notifier", "kill scheduler"),
+}
+"""Faults that happen at a moment, by theme; ``everything`` has all of them."""
 
+
+def theme_of(seed: int) -> str:
+    """Tell what a seed is unlucky with."""
+    return THEMES[seed % len(THEMES)]
+
+
+def timed_faults(theme: str, luck: Luck) -> list[str]:
+    """Choose the faults that happen at a moment."""
+    kinds = TIMED.get(theme) or [kind for kinds in TIMED.values() for kind in kinds]
+    return [luck.choice(kinds) for _ in range(luck.choice((0, 1, 2, 3, 5)))]
+
+
+def misfortunes(theme: str, luck: Luck) -> Faults:
+    """Choose what else goes wrong, at points of the code and with messages."""
+
+    def some(most: float, *themes: str) -> float:
+        is_meant = theme in themes or (theme == "everything" and luck.chance(0.4))
+        return luck.uniform(0, most) if is_meant else 0.0
+
+    kind = {"workers": "worker", "schedulers": "scheduler", "store": "notifier"}.get(theme, "")
+    points = [each for each in POINTS if each.startswith(kind)]
+    crashes = theme in {"workers", "schedulers", "store", "everything"}
     return Faults(
-        most=luck.choice((0, 1, 2, 4, 8)),
-        crash={luck.choice(POINTS): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
-        freeze={luck.choice(POINTS): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
+        most=luck.choice((0, 1, 2, 4, 8)) if crashes else 0,
+        crash={luck.choice(points): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
+        freeze={luck.choice(points): luck.choice((0.02, 0.1, 0.4)) for _ in range(luck.randint(0, 2))},
         crash_anywhere=some(0.003),
         freeze_anywhere=some(0.003),
-        duplicate=some(0.2),
-        late_duplicate=some(0.15),
-        lost_transient=some(0.3),
-        unconfirmed=some(0.05),
-        unknown_commit=some(0.1),
-        store_away=some(0.02),
-        conflict=some(0.05),
-        sink_fails=some(0.4),
+        duplicate=some(0.5, "repetitions"),
+        late_duplicate=some(0.3, "repetitions"),
+        lost_transient=some(0.3, "repetitions", "broker"),
+        unconfirmed=some(0.25, "broker"),
+        unknown_commit=some(0.2, "store"),
+        store_away=some(0.03, "store"),
+        conflict=some(0.1, "store"),
+        sink_fails=some(0.4, "store"),
     )

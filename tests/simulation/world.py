@@ -120,7 +120,13 @@ class Violation:
 
 
 class Luck(random.Random):
-    """What a seed decides; nothing else decides anything."""
+    """What a seed decides; nothing else decides anything.
+
+    Attributes:
+        is_long_winded: Whether work often takes longer than a lease lasts.
+    """
+
+    is_long_winded = False
 
     def chance(self, probability: float) -> bool:
         return probability > 0 and self.random() < probability
