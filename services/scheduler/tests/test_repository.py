@@ -183,6 +183,20 @@ class TestWhatIsDue:
         assert [type(event) for event in updated.decision.durable] == [TaskReady]
         assert await due.timers() == ()
 
+    async def test_is_a_ready_task_that_nobody_took_unless_its_offer_is_still_owed(
+        self, real: Repository, store: Store, scene: Scene
+    ) -> None:
+        due = Due(store, StoreTime(store))
+        updated = await real.update([scene.created("t")], decide)
+
+        still_owed = await due.untaken(for_at_least=-timedelta(seconds=1))
+        real.confirmed(list(updated.entries))
+        await real.forget()
+        offered = await due.untaken(for_at_least=-timedelta(seconds=1))
+
+        assert still_owed == ()
+        assert [(kind, check.saw) for kind, check in offered] == [("echo", Saw.UNTAKEN)]
+
     async def test_is_an_event_put_off_once_for_each_replica(
         self, real: Repository, store: Store, scene: Scene
     ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from filemill_common.events import Check, Event, Saw, TaskStatus
+from filemill_common.events import Check, Event, Saw, TaskReady, TaskStatus
 from filemill_common.store import Document, Store, translated
 from filemill_common.store.indexes import OUTBOX, TASKS
 from filemill_scheduler.repository.outbox import GRACE, entry_event
@@ -58,10 +58,22 @@ class Due:
         return tuple(self._check(each, Saw.LEASE_LAPSED, "lease_until", now) for each in found)
 
     async def untaken(self, *, for_at_least: timedelta) -> tuple[tuple[str, Check], ...]:
-        """Look for tasks that have been ready for long; gives the type of each beside its check."""
+        """Look for tasks that have been ready for long; gives the type of each beside its check.
+
+        One whose offer is still owed is not lost: after an absence of the broker or of all schedulers, each
+        that waited would be offered twice.
+        """
         now = await self._clock.now()
         found = await self._find({"ready_at": {"$lt": now - for_at_least}}, "ready_at")
-        return tuple((each["type"], self._check(each, Saw.UNTAKEN, "ready_at", now)) for each in found)
+        owed = {"type": TaskReady.type, "subject": {"$in": [each["_id"] for each in found]}}
+        with translated():
+            entries = await self._outbox.find(owed, {"subject": True}).to_list(None) if found else []
+        coming = {entry["subject"] for entry in entries}
+        return tuple(
+            (each["type"], self._check(each, Saw.UNTAKEN, "ready_at", now))
+            for each in found
+            if each["_id"] not in coming
+        )
 
     async def outbox(self) -> tuple[DueWork, ...]:
         """Claim entries of the outbox whose time has come, so that no other replica sends them too."""

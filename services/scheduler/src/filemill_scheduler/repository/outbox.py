@@ -17,6 +17,7 @@ def entry_document(
     return {
         "_id": entry_id,
         "type": event.type,
+        "subject": event.subject,
         "event": event.model_dump_json(),
         "due_at": not_before or now + GRACE,
         "deferred": not_before is not None,
