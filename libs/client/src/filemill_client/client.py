@@ -112,6 +112,30 @@ class Client:
         """List messages to people and programs: by ``status``, ``task_id``, ``workflow_id`` and so on."""
         return cast("Page", self._get("/v1/deliveries", filters))
 
+    def parked(self, **filters: str | int | None) -> Page:
+        """List messages that no service could use: by ``code``, ``queue``, ``limit`` and ``cursor``."""
+        return cast("Page", self._get("/v1/parked", filters))
+
+    def parked_message(self, of: str) -> Json:
+        """Show a parked message with its content."""
+        return self._get(_parked_path(of))
+
+    def redrive(self, of: str) -> Json:
+        """Send a parked message back to the queue it came from; gives ``{redriven, left, beyond}``."""
+        return self._json("POST", f"{_parked_path(of)}/redrive")
+
+    def redrive_many(self, *, code: str | None = None, queue: str | None = None) -> Json:
+        """Send back what was parked for a reason or came from a queue; all of it, if neither is given."""
+        return self._json("POST", "/v1/parked/redrive", params=_which(code, queue))
+
+    def drop(self, of: str) -> Json:
+        """Forget a parked message for ever; gives ``{dropped, beyond}``."""
+        return self._json("DELETE", _parked_path(of))
+
+    def drop_many(self, *, code: str | None = None, queue: str | None = None) -> Json:
+        """Forget what was parked for a reason or came from a queue; all of it, if neither is given."""
+        return self._json("DELETE", "/v1/parked", params=_which(code, queue))
+
     def task_types(self) -> list[Json]:
         """List the types of tasks, with the JSON Schema of the options of each."""
         return cast("list[Json]", self._get("/v1/task-types")["items"])
@@ -191,6 +215,15 @@ class Client:
 
 def _path(kind: Kind, of: str) -> str:
     return f"/v1/{kind}s/{quote(of, safe='')}"
+
+
+def _parked_path(of: str) -> str:
+    return f"/v1/parked/{quote(of, safe='')}"
+
+
+def _which(code: str | None, queue: str | None) -> dict[str, str]:
+    given = {name: value for name, value in (("code", code), ("queue", queue)) if value is not None}
+    return given or {"all": "true"}
 
 
 def _file_path(path: str) -> str:

@@ -31,6 +31,7 @@ _DETAILS: Final = (
     "duration",
 )  # fmt: skip
 _DELIVERY: Final = ("id", "channel", "target", "event_type", "status", "tried", "last_try", "created_at")
+_PARKED: Final = ("id", "parked_at", "queue", "code", "event_type", "reason")
 _BAR_WIDTH: Final = 24
 
 
@@ -190,6 +191,26 @@ def _last_code(delivery: Json) -> str | None:
     tries = delivery.get("tries") or [{}]
     code: str | None = tries[-1].get("code")
     return code
+
+
+def parked(items: Sequence[Json]) -> Table:
+    """Lay parked messages out as a table."""
+    return listing(items, _PARKED)
+
+
+def parked_message(message: Json) -> Iterator[RenderableType]:
+    """Show a parked message with its headers and body, which anybody may have written."""
+    table = Table.grid(padding=(0, 2))
+    for name in (*_PARKED, "event_id", "size", "content_type"):
+        table.add_row(Text(name, style="dim"), Text(plain(message[name])))
+    for name, value in message["headers"].items():
+        table.add_row(Text(plain(name), style="dim"), Text(plain(value)))
+    yield table
+    yield Text()
+    text = message["base64"] if message["text"] is None else message["text"]
+    yield Text("\n".join(map(plain, text.splitlines())))
+    if message["is_cut"]:
+        yield Text(f"... the first of {size(message['size'])}", style="dim")
 
 
 def task_types(items: Sequence[Json]) -> Table:

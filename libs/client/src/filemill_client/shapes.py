@@ -79,6 +79,8 @@ class Page(TypedDict):
 
     items: list[Json]
     next: str | None
+    beyond: NotRequired[int]
+    """Parked messages that were not looked at."""
 
 
 class Problem(TypedDict):

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from filemill_client.cli import files, looks, runs
+from filemill_client.cli import files, looks, parked, runs
 from filemill_client.cli.session import command
 
 # \b keeps the lines of a paragraph as they are.
@@ -17,6 +17,7 @@ Examples:
   filemill submit video.yaml -i input_file=videos/holiday.mp4 --wait
   filemill task video_thumbnail --input-file videos/holiday.mp4 --wait
   filemill list --status failed --json
+  filemill parked list
   filemill COMMAND --help
 
 \b
@@ -27,7 +28,7 @@ Exit codes:
     2  wrong usage, or a local file that cannot be read
     3  the gateway refused; each reason is shown
     4  no gateway could be reached, for as long as --patience says
-    5  there is no such workflow, task or file
+    5  there is no such workflow, task, file or parked message
   130  Ctrl-C; what was waited for goes on
 
 With --json an error is a document too: {code, detail, problems, ...}.
@@ -43,6 +44,11 @@ app = typer.Typer(
 
 for _name, _run, _examples in (*files.COMMANDS, *runs.COMMANDS, *looks.COMMANDS):
     app.command(_name, epilog=_examples)(command(_run))
+
+_lot = typer.Typer(help=parked.HELP, no_args_is_help=True)
+for _name, _run, _examples in parked.COMMANDS:
+    _lot.command(_name, epilog=_examples)(command(_run))
+app.add_typer(_lot, name="parked")
 
 
 def main() -> None:

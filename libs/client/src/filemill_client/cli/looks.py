@@ -42,7 +42,7 @@ def list_(
         raise InvalidArgumentError("workflows have no type and no labels: leave --workflows out")
     if workflows is False or of_tasks:
         labels = [each.replace("=", ":", 1) for each in label or []]
-        page = _pages(
+        page = pages(
             lambda at, most: session.client.tasks(
                 status=status, type=type_, label=labels, limit=most, cursor=at
             ),
@@ -51,7 +51,7 @@ def list_(
         )
         columns: tuple[str, ...] = ("id", "type", "status", "progress", "created_at", "duration", "result")
     else:
-        page = _pages(
+        page = pages(
             lambda at, most: session.client.workflows(status=status, limit=most, cursor=at), limit, cursor
         )
         columns = ("id", "name", "status", "created_at", "duration", "result")
@@ -81,7 +81,7 @@ def deliveries(
 
     Those that were sent, and those that are still tried; newest first.
     """
-    page = _pages(
+    page = pages(
         lambda at, most: session.client.deliveries(
             status=status, task_id=task, workflow_id=workflow, limit=most, cursor=at
         ),
@@ -102,7 +102,7 @@ def task_types(session: Session) -> None:
     session.out.show(render.task_types(items))
 
 
-def _pages(ask: Callable[[str | None, int], Page], limit: int, cursor: str | None) -> Page:
+def pages(ask: Callable[[str | None, int], Page], limit: int, cursor: str | None) -> Page:
     """Ask for pages until there are ``limit`` items, or no more."""
     items: list[Json] = []
     while True:
@@ -110,7 +110,8 @@ def _pages(ask: Callable[[str | None, int], Page], limit: int, cursor: str | Non
         items += page["items"]
         cursor = page["next"]
         if cursor is None or len(items) >= limit:
-            return {"items": items, "next": cursor}
+            page["items"] = items
+            return page
 
 
 COMMANDS: Final = (
