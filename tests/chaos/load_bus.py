@@ -12,6 +12,7 @@ from typing import Any, Final
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from yarl import URL
 
 from tests.chaos.journal import Journal
 
@@ -78,11 +79,16 @@ class Bus:
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
         """Give a channel with confirms, on a connection of its own."""
-        connection = await asyncio.wait_for(aio_pika.connect(self._url, timeout=_ALIVE), 2 * _ALIVE)
+        connection = aio_pika.Connection(URL(self._url))
         try:
+            await asyncio.wait_for(connection.connect(timeout=_ALIVE), 2 * _ALIVE)
             yield await connection.channel(on_return_raises=True)
         finally:
-            await asyncio.wait_for(connection.close(), _ALIVE)
+            try:
+                await asyncio.wait_for(connection.close(), _ALIVE)
+            finally:
+                # One that could say no goodbye counts as open, and would say it from whatever thread frees it.
+                await connection.close()
 
     async def keep(self, use: Callable[[AbstractChannel], Awaitable[None]]) -> None:
         """Use a channel for ever: again whenever it has broken."""
