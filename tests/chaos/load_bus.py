@@ -87,7 +87,7 @@ class Bus:
             try:
                 await asyncio.wait_for(connection.close(), _ALIVE)
             finally:
-                # One that could say no goodbye counts as open, and would say it from whatever thread frees it.
+                # One that could say no goodbye counts as open, and would say it in whatever thread frees it.
                 await connection.close()
 
     async def keep(self, use: Callable[[AbstractChannel], Awaitable[None]]) -> None:
