@@ -242,6 +242,8 @@ class TestWhatCannotBeRead:
             "x-filemill-queue": QUEUE,
             "x-filemill-code": "undecodable",
             "x-filemill-reason": "the body is no JSON: key must be a string at line 1 column 3",
+            "x-filemill-event-id": "",
+            "x-filemill-event-type": "",
         }
         [rejected] = rejections
         assert rejected.model_dump(include={"code", "event_id"}) == {"code": "undecodable", "event_id": ""}

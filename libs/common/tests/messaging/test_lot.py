@@ -1,16 +1,18 @@
 """The parking lot on a real broker: looked at, sent back, dropped, by one at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
 
 import aio_pika
 import pytest
+from aiormq import spec
 
 from filemill_common.clock import utc_now
 from filemill_common.events import AttemptStarted
 from filemill_common.health import Health
 from filemill_common.messaging import BrokerUnavailableError, Bus, BusyError, Look, Moved, Topology, lot
+from filemill_common.messaging.codec import encode
 from filemill_common.messaging.topology import INTAKE_QUEUE, NOTIFIER_QUEUE, PARKING_LOT
 
 QUEUE = "scheduler.1"
@@ -23,17 +25,51 @@ async def other(vhost_url: str, topology: Topology) -> AsyncIterator[Bus]:
         yield other
 
 
+class Wrong(spec.Basic.Properties):
+    """Properties as another client would write them that does not look what it writes."""
+
+    raw: Mapping[str, bytes]
+
+    def encode_property(self, name: str, value: Any) -> bytes:
+        return self.raw.get(name) or super().encode_property(name, value)
+
+
+def table(inside: bytes) -> bytes:
+    return len(inside).to_bytes(4, "big") + inside
+
+
+def deep(levels: int) -> bytes:
+    inside = b""
+    for _ in range(levels):
+        inside = b"\x01aF" + table(inside)
+    return table(inside)
+
+
+FAR: Final = (2**60).to_bytes(8, "big")
+"""A time in microseconds, or beyond."""
+
+
+def event(task: str) -> AttemptStarted:
+    return AttemptStarted(
+        task_id=task, attempt=1, execution="x", worker="w", started_at=utc_now(), partition_key="b"
+    )
+
+
 async def park(bus: Bus, *tasks: str, code: str = "unknown_task", queue: str = QUEUE) -> None:
     for task in tasks:
-        event = AttemptStarted(
-            task_id=task, attempt=1, execution="x", worker="w", started_at=utc_now(), partition_key="b"
-        )
-        await bus.park(event, code, f"{task} is not known", queue=queue)
+        await bus.park(event(task), code, f"{task} is not known", queue=queue)
 
 
 async def reasons(bus: Bus) -> list[str]:
     """What the parked messages are about, in no order where they came within a millisecond."""
     return sorted(parked.reason.split()[0] for parked in (await bus.lot.look()).messages)
+
+
+class Raw(str):
+    """Text as another client would send it that does not look what it is."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff"
 
 
 def everything(_: object) -> bool:
@@ -143,6 +179,60 @@ class TestAMessage:
         assert (parked.queue, parked.code, parked.parked_at, parked.size) == ("", "", None, 0)
         assert await bus.lot.redrive(everything) == Moved(0, 1, 0)
         assert await bus.lot.drop(everything) == Moved(1, 0, 0)
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            {"headers": table(b"\x01\xfft\x01")},
+            {"headers": deep(5_000)},
+            {"headers": table(b"\x01aT" + FAR)},
+            {"timestamp": FAR},
+            {"message_id": b"\x01\xff"},
+        ],
+        ids=["a name that is no text", "depth", "a time in a header", "a time", "an id that is no text"],
+    )
+    async def test_that_cannot_be_read_at_all_is_parked_and_holds_up_nobody(
+        self, bus: Bus, eyes: Any, seen: Any, until: Any, raw: Mapping[str, bytes]
+    ) -> None:
+        properties = Wrong(headers={"a": 1}, timestamp=utc_now(), message_id="id")
+        properties.raw = raw
+        underlay = await eyes.channel.get_underlay_channel()
+        await underlay.basic_publish(b"\x00", routing_key=INTAKE_QUEUE, properties=properties)
+        await bus.consume(INTAKE_QUEUE, seen)
+
+        opened = await bus.lot.open((await arrived(bus)).id)
+        await eyes.put(INTAKE_QUEUE, encode(event("t"), source="/x"))
+        await until(lambda: seen.subjects == ["t"])
+
+        assert opened is not None
+        assert (opened.body, opened.message.code) == (b"\x00", "undecodable")
+        assert await bus.lot.redrive(everything) == Moved(1, 0, 0)
+
+    async def test_with_headers_that_cannot_be_written_is_parked_all_the_same(
+        self, bus: Bus, eyes: Any
+    ) -> None:
+        headers: dict[str, Any] = {"text": Raw("no UTF-8"), "nested": {"x": [Raw("no UTF-8")]}, "n": 1}
+        await eyes.channel.default_exchange.publish(aio_pika.Message(b"\x00", headers=headers), INTAKE_QUEUE)
+        await bus.consume(INTAKE_QUEUE, nobody)
+
+        opened = await bus.lot.open((await arrived(bus)).id)
+
+        assert opened is not None
+        assert opened.headers["text"] == b"\xff"
+        assert opened.headers["nested"] == "{'x': [b'\\xff']}"
+        assert await bus.lot.redrive(everything) == Moved(1, 0, 0)
+
+    async def test_with_more_headers_than_can_be_sent_again_is_parked_all_the_same(
+        self, bus: Bus, eyes: Any
+    ) -> None:
+        headers: dict[str, Any] = {"first": "1", "huge": "x" * 130_000}
+        await eyes.channel.default_exchange.publish(aio_pika.Message(b"\x00", headers=headers), INTAKE_QUEUE)
+        await bus.consume(INTAKE_QUEUE, nobody)
+
+        opened = await bus.lot.open((await arrived(bus)).id)
+
+        assert opened is not None
+        assert {name for name in opened.headers if not name.startswith("x-")} == {"first"}
 
     async def test_goes_where_the_lot_says_and_nowhere_else(self, bus: Bus, eyes: Any) -> None:
         message = aio_pika.Message(b"\x00", headers={"CC": [INTAKE_QUEUE, NOTIFIER_QUEUE]})

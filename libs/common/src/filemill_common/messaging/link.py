@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.health import Health
+from filemill_common.messaging import lenient
 from filemill_common.messaging.topology import EXCHANGES, Topology
 
 HEARTBEAT: Final = 5
@@ -28,6 +29,8 @@ _LOOK_EVERY: Final = 0.25
 _BLOCKED: Final = "RabbitMQ takes nothing: it has a memory or disk alarm"
 
 _log = structlog.get_logger(__name__)
+
+lenient.install()
 
 
 class BrokerUnavailableError(FilemillError):

@@ -7,6 +7,7 @@ import structlog
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq import spec
+from pamqp.encode import encode_table_value
 from prometheus_client import Counter
 
 from filemill_common.clock import rfc3339, utc_now
@@ -20,6 +21,7 @@ OURS: Final = "x-filemill-"
 """How the headers begin in which is noted why a message lies here."""
 
 _LONGEST_HEADER: Final = 2_000
+_LARGEST_HEADERS: Final = 64 << 10
 _THE_BROKERS: Final = frozenset({"CC", "BCC", "x-delivery-count", "x-acquired-count"})
 """Headers that tell the broker where else a message goes, and those in which it counts."""
 
@@ -114,12 +116,31 @@ class Parking:
 def sendable(headers: Mapping[str, Any], *, with_notes: bool = False) -> dict[str, Any]:
     """Keep the headers with which a message may be sent again, to one queue alone.
 
+    What is too large to stand beside our notes is left out: with over 128 kB of them the connection ends.
+
     Args:
         headers: Of a message that was received.
         with_notes: Whether to keep those that say why it was parked.
     """
-    return {
-        name: value
-        for name, value in headers.items()
-        if name not in _THE_BROKERS and (with_notes or not name.startswith(OURS))
-    }
+    kept: dict[str, Any] = {}
+    room = _LARGEST_HEADERS
+    for name, value in headers.items():
+        if name in _THE_BROKERS or (name.startswith(OURS) and not with_notes):
+            continue
+        writable, size = _writable(value)
+        room -= len(name.encode()) + size
+        if room < 0:
+            break
+        kept[name] = writable
+    return kept
+
+
+def _writable(value: Any) -> tuple[Any, int]:
+    """Give a header, or its text where the AMQP client can only read it; and its size in bytes."""
+    if isinstance(value, bytes):
+        value = bytearray(value)
+    try:
+        return value, len(encode_table_value(value))
+    except Exception:  # noqa: BLE001 - it raises by the value: TypeError, OverflowError, struct.error ...
+        text = repr(value)
+        return text, len(encode_table_value(text))
