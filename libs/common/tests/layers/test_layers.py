@@ -86,6 +86,11 @@ def test_what_is_allowed_breaks_nothing(workspace: Path) -> None:
             "asyncio",
             "A core decides; it has no I/O, no clock, no randomness",
         ),
+        (
+            "filemill_worker.handlers",
+            "filemill_common.store.client",
+            "A worker keeps no state: it knows no database",
+        ),
         ("filemill_worker.handlers", "aio_pika", "The bus is the only way to RabbitMQ"),
         ("filemill_common.settings", "aiormq", "The bus is the only way to RabbitMQ"),
         (
