@@ -238,7 +238,7 @@ class TestWatch:
             out, err = process.communicate(timeout=10)
 
         assert (process.returncode, out) == (130, "")
-        assert err.splitlines()[-1] == "The workflow goes on. Watch it again: filemill watch w1"
+        assert err == "The workflow goes on. Watch it again: filemill watch w1\n"
 
 
 class TestCommands:

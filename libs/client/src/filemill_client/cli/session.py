@@ -105,7 +105,9 @@ def session(url: str, *, patience: float, as_json: bool) -> Iterator[Session]:
             current = Session(client, out)
             yield current
     except KeyboardInterrupt as error:
-        out.notice(current.farewell if current and current.farewell else "Interrupted.")
+        # A console that was interrupted while it wrote would write the same again before these words.
+        last_words = Output(as_json=as_json)
+        last_words.notice(current.farewell if current and current.farewell else "Interrupted.")
         raise typer.Exit(Exit.INTERRUPTED) from error
     except ClientError as error:
         out.document(error.document())
