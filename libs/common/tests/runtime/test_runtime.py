@@ -61,7 +61,7 @@ def free_port() -> int:
 
 def ready(port: int) -> int:
     """Ask a service that is just starting whether it is ready."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return httpx.get(f"http://127.0.0.1:{port}/healthz/ready", trust_env=False).status_code
@@ -80,7 +80,7 @@ class TestAService:
             with service(end='print("tidied up", file=__import__("sys").stderr)') as (process, port):
                 assert ready(port) == 200
                 process.send_signal(number)
-                _, said = process.communicate(timeout=20)
+                _, said = process.communicate(timeout=60)
 
             assert process.returncode == 0
             assert "tidied up" in said
@@ -89,13 +89,13 @@ class TestAService:
         with service(begin="await asyncio.sleep(3600)") as (process, port):
             assert ready(port) == 503
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
         assert process.returncode == 0
 
     def test_ends_with_an_error_when_something_beside_it_fails(self) -> None:
         with service(begin="context.background(fail())") as (process, _):
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=60)
 
         assert process.returncode == 1
         [line] = [line for line in lines(said) if line["level"] == "error"]
@@ -105,7 +105,7 @@ class TestAService:
 
     def test_ends_with_an_error_when_it_cannot_begin(self) -> None:
         with service(begin='raise OSError("no room")') as (process, _):
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=60)
 
         assert process.returncode == 1
         assert "no room" in said
@@ -115,7 +115,7 @@ class TestAService:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             with service(port=taken.getsockname()[1]) as (process, port):
-                _, said = process.communicate(timeout=20)
+                _, said = process.communicate(timeout=60)
 
         assert process.returncode == 3
         [line] = [line for line in lines(said) if line["level"] == "error"]
