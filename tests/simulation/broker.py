@@ -104,7 +104,9 @@ class Broker:
                     self._enqueue(queue, letter)
                 if world.luck.chance(world.faults.late_duplicate):
                     self.late += 1
-                    world.loop.call_later(world.luck.uniform(0.1, 25), self._late, queue, letter)
+                    world.loop.call_later(
+                        world.luck.uniform(0.1, world.luck.choice((2, 25))), self._late, queue, letter
+                    )
         return True
 
     def _disturb_workers(self) -> None:

@@ -129,6 +129,7 @@ _bug(
         "event.attempt < task.attempt:",
         "(event.attempt < task.attempt and not isinstance(event, AttemptSucceeded)):",
     ),
+    theme="workers",
 )
 _bug(
     "execution_guard_dropped",
@@ -173,7 +174,7 @@ _bug(
     "sweep_lapses_directly",
     "the sweep folds what it sees itself, beside the queue in which the renewals wait",
     instead(Timers, "sweep", _sweep_directly),
-    theme="schedulers",
+    theme="broker",
 )
 _bug(
     "check_never_repeated",
@@ -257,6 +258,7 @@ _bug(
     "retry_waits_for_nobody",
     "a task that is retried is not waited for by what it depends on",
     text(commands, "_retry", "await_dependencies(view, task)", "view.put(task)"),
+    theme="nothing",
 )
 _bug(
     "revocation_lost",
@@ -354,7 +356,7 @@ _bug(
     "claim_not_honoured",
     "a claimed delivery is still due",
     text(Deliveries, "claim", '{"$set": {"due_at": now + CLAIM}}', '{"$set": {"due_at": now}}'),
-    theme="nothing",
+    theme="store",
 )
 _bug(
     "claim_never_ends",

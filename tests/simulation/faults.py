@@ -12,7 +12,7 @@ def happen(world: World, fault: str) -> None:
             _outage(world)
         case ["broker", "away"]:
             if not world.broker.is_away:
-                world.broker.go_away(world.luck.choice((0.5, 3.0, 10.0, 25.0)))
+                world.broker.go_away(world.luck.choice((0.5, 10.0, 25.0, 40.0)))
         case ["store", "away"]:
             seconds = world.luck.uniform(0.5, 8)
             world.note("store", "goes away", f"for {seconds:.1f} s")
@@ -34,7 +34,7 @@ def _to(world: World, process: Process, what: str) -> None:
         case "freeze":
             if not process.is_frozen:
                 process.freeze("stopped")
-                world.loop.call_later(world.luck.choice((0.5, 3.0, 14.0, 30.0)), process.thaw)
+                world.loop.call_later(world.luck.choice((0.5, 14.0, 30.0, 40.0)), process.thaw)
         case "cut":
             for connection in list(world.broker.connections):
                 if connection.process is process:

@@ -10,6 +10,8 @@ from filemill_worker.core.attempts import Take
 from filemill_worker.processors import Report
 from tests.simulation.world import Process
 
+_CLAIM = 60.0
+
 
 @dataclass(eq=False)
 class Execution:
@@ -92,16 +94,22 @@ class Post:
     async def send(self, delivery: Delivery) -> Outcome:
         """Bring it, or fail for now."""
         world = self._process.world
+        other, began = world.bringing.get(delivery.id, (self._process, -_CLAIM))
+        is_alone = not other.is_alive or world.loop.time() - began >= _CLAIM
+        world.hold("one try at a time", delivery.id, if_=is_alone)
+        world.bringing[delivery.id] = (self._process, world.loop.time())
         await self._process.point("send.before")
         await asyncio.sleep(world.luck.random() * 0.2)
         world.tried[(delivery.event_id, delivery.channel, delivery.target)].add(delivery.id)
         if world.faults_on and world.refused[delivery.id] < 2 and world.luck.chance(world.faults.sink_fails):
             world.refused[delivery.id] += 1
+            del world.bringing[delivery.id]
             world.note(self._process.name, "is refused", delivery.channel, delivery.id[-8:])
             return Outcome(ok=False, code="503")
         world.got[delivery.id] += 1
         world.note(self._process.name, "brings", delivery.channel, delivery.id[-8:], delivery.event_type)
         await self._process.point("send.after")
+        world.bringing.pop(delivery.id, None)
         return Outcome(ok=True, code="200")
 
     async def close(self) -> None:

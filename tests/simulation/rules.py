@@ -131,7 +131,7 @@ class Rules:
         for execution in world.executions:
             closed = self.tasks.closed_at.get((execution.task_id, execution.attempt))
             if closed is not None and execution.ended_at is not None:
-                in_time = execution.ended_at <= closed + _STOPPED_WITHIN
+                in_time = execution.ended_at <= max(closed, execution.began) + _STOPPED_WITHIN
                 world.hold("a closed attempt is stopped", execution.task_id, if_=in_time)
 
 

@@ -45,10 +45,10 @@ class NoticeRules:
     def look(self, changes: Sequence[Change]) -> None:
         """Look at what one commit changed."""
         for each in changes:
-            if each.collection == "outbox" and each.new is None:
-                self._forgotten(each)
-            elif each.collection == "outbox" and each.old is None:
-                self._owed.add(_event_id(each.new or {}))
+            if each.collection == "outbox" and each.old is None and each.new is not None:
+                self._owed.add(_event_id(each.new))
+            elif each.collection == "outbox" and each.old is not None and each.new is None:
+                self._forgotten(_event_id(each.old))
             elif each.collection in {"tasks", "workflows"}:
                 self.outcomes += _outcome(each)
             elif each.collection == "deliveries" and each.new is not None:
@@ -60,9 +60,8 @@ class NoticeRules:
             early = {each.decode() for each in _ID.findall(letter.body)} - self._owed
             self._world.hold("nothing is told before it is stored", str(letter), if_=not early)
 
-    def _forgotten(self, change: Change) -> None:
+    def _forgotten(self, event: str) -> None:
         """Demand that an event is owed until the broker has it."""
-        event = _event_id(change.old or {})
         self._world.hold("what is owed is kept until it is sent", event, if_=event in self.told())
 
     def _delivery(self, change: Change, new: Document) -> None:

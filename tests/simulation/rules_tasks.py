@@ -72,6 +72,10 @@ class TaskRules:
             self.ended[change.id] = new
         if now == "deleted":
             self.deleted.add(change.id)
+            if state(change.old) in {"ready", "running"} and attempt(new) == attempt(change.old):
+                self.completed.add(
+                    change.id
+                )  # before it was deleted in the same commit: a cancel would count
         if now == "pending" and state(change.old) != "pending":
             self._pending_since[change.id] = self._world.loop.time()
 
@@ -280,6 +284,9 @@ class TaskRules:
         paths = {each.new["path"] for each in changes if each.collection == "files" and each.new}
         accepted: set[str] = set()
         for each in changes:
+            if each.collection == "tasks" and state(each.new) == "deleted":
+                # It may have been accepted and deleted in one commit.
+                accepted |= {name for name in objects if name.startswith(f"objects/tasks/{each.id}/")}
             if each.collection != "tasks" or state(each.new) != "completed" or state(each.old) == "completed":
                 continue
             new = each.new or {}

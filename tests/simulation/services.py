@@ -124,6 +124,9 @@ def _noted(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping
     if process is not None:
         said = [f"{name}={str(value)[:120]}" for name, value in line.items() if name != "event"]
         process.world.note(process.name, "logs", repr(line["event"]), *said)
+        if line.get("code") == "contended":
+            process.contended += 1
+            process.world.hold("no race is lost for ever", process.name, if_=process.contended < 4)
     raise structlog.DropEvent
 
 

@@ -66,7 +66,7 @@ class Simulation:
         theme = theme_of(world.seed)
         world.is_fault_free = theme == "nothing"
         world.note("world", "is unlucky with", theme)
-        luck.is_long_winded = theme in {"workers", "schedulers", "broker"}
+        luck.is_long_winded = theme != "store"
         world.story = tell(luck)
         named = INPUT.model_dump(mode="json")
         world.database.put(
@@ -95,7 +95,7 @@ class Simulation:
         """Choose what goes wrong, and until when."""
         world, luck = self.world, self.luck
         world.faults, world.faults_on = misfortunes(theme, luck), True
-        ends = world.story.length + luck.uniform(0, 18)
+        ends = world.story.length + luck.uniform(0, luck.choice((18, 18, 60)))
         for fault in timed_faults(theme, luck):
             world.loop.call_later(luck.uniform(0, ends), happen, world, fault)
         return ends

@@ -62,7 +62,11 @@ def tell(luck: Luck) -> Story:
         _ask(story, luck, _task(luck, story, task, known))
         known.append(task)
     for _ in range(luck.choice((0, 0, 1, 3, 5))):
-        _ask(story, luck, _command(luck, runs, tasks))
+        command = _command(luck, runs, tasks)
+        at = _ask(story, luck, command)
+        if isinstance(command, TaskCommand) and command.command == "cancel" and luck.chance(0.5):
+            undone = {"command": "retry", "command_id": f"{command.command_id}-undone"}
+            _ask(story, luck, command.model_copy(update=undone), at=at + luck.uniform(0.5, 15))
     if tasks and luck.chance(0.1):
         other = TaskSpec(type="echo", options={"other": True})
         _ask(story, luck, _created(luck.choice(tasks), other, digest="other"))
@@ -72,14 +76,16 @@ def tell(luck: Luck) -> Story:
     return story
 
 
-def _ask(story: Story, luck: Luck, event: Event) -> None:
+def _ask(story: Story, luck: Luck, event: Event, *, at: float | None = None) -> float:
+    """Let something be asked for at a moment, and tell which."""
     is_command = isinstance(event, (TaskCommand, WorkflowCommand))
-    at = luck.uniform(0, story.length + 6.0 * is_command)
+    at = luck.uniform(0, story.length + 6.0 * is_command) if at is None else at
     again = (at + luck.uniform(0, 12),) if luck.chance(0.12) else ()
     if isinstance(event, (TaskCommand, WorkflowCommand)):
         event = event.model_copy(update={"sequence": int(at * 1000), "time": BEGIN})
         story.commands[event.id] = event
     story.requests.append(Request(at, event, again, foreign=luck.chance(0.25)))
+    return at
 
 
 def _work(luck: Luck, name: str) -> tuple[str, dict[str, Any]]:

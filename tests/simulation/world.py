@@ -28,6 +28,7 @@ class Process:
 
     Attributes:
         kind: ``scheduler``, ``worker``, ``notifier`` or ``door``.
+        contended: How many batches of it lost all their races.
         disturbed_at: When something last happened to it or its line for which it may count as lost.
     """
 
@@ -38,6 +39,7 @@ class Process:
         self.is_alive = True
         self.stopping = asyncio.Event()
         self.disturbed_at = world.loop.time()
+        self.contended = 0
         self.ends: list[Callable[[], None]] = []
         self._frozen: asyncio.Event | None = None
 
@@ -169,7 +171,7 @@ class Faults:
         elif luck.chance(self.freeze.get(at, self.freeze_anywhere)):
             self.happened += 1
             process.freeze(f"at {point}")
-            seconds = luck.choice((0.05, 0.5, 3.0, 14.0, 30.0))
+            seconds = luck.choice((0.5, 3.0, 14.0, 30.0, 40.0))
             process.world.loop.call_later(seconds, process.thaw)
 
 
@@ -179,6 +181,7 @@ class World:
     Attributes:
         tried: Event, channel and target to the ids under which somebody tried to tell.
         got: Delivery to the number of times that its recipient got it.
+        bringing: Delivery to who brings it, and since when.
         refused: Delivery to the number of times that its recipient refused it.
     """
 
@@ -206,6 +209,7 @@ class World:
         self.tried: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.got: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.bringing: dict[str, tuple[Process, float]] = {}
         self._ids = 0
 
     def new_id(self) -> str:
