@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from filemill_common.language.checks import Steps, TaskTypes, notify_problems, readable, task_problems
@@ -57,15 +57,36 @@ def dump(definition: Definition) -> dict[str, Any]:
 
     Durations are seconds. What is None is left out.
     """
-    document = definition.model_dump(by_alias=True, exclude={"input", "steps"}, exclude_none=True)
-    # Values of the user's are not the model's: a null among them stays.
-    document["steps"] = [
-        step.model_dump(by_alias=True, exclude={"with_"}, exclude_none=True) | {"with": step.with_}
-        for step in definition.steps
-    ]
-    if definition.input is not None:
-        document["input"] = definition.input
-    return cast("dict[str, Any]", _lists(document))
+    return cast("dict[str, Any]", _document(definition))
+
+
+_USERS = frozenset({"input", "with_", "schema_", "items"})
+"""Fields whose values are the user's and not the model's: a null among them stays."""
+
+
+def _document(value: object) -> object:
+    match value:
+        case BaseModel():
+            plain = value.model_dump(by_alias=False, exclude=set(_USERS), exclude_none=True)
+            fields = type(value).model_fields
+            return {
+                fields[name].alias or name: _lists(given) if name in _USERS else _inner(given, plain[name])
+                for name, given in value
+                if given is not None
+            }
+        case _:
+            raise TypeError(f"{type(value).__name__} is no part of a definition")
+
+
+def _inner(value: object, plain: object) -> object:
+    """Write a field: what holds parts of a definition part by part, anything else as the model does."""
+    if isinstance(value, BaseModel):
+        return _document(value)
+    if isinstance(value, tuple) and isinstance(plain, list | tuple):
+        return [_inner(item, inside) for item, inside in zip(value, plain, strict=True)]
+    if isinstance(value, dict) and isinstance(plain, dict):
+        return {key: _inner(item, plain[key]) for key, item in value.items()}
+    return plain
 
 
 def _lists(value: object) -> object:

@@ -31,7 +31,10 @@ _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _UNDECLARED = re.compile(r"undeclared reference to '([^'.]*)")
 
-_ENVIRONMENT = cel.NewEnv(variables=dict.fromkeys(NAMES, cel.Type.DYN))
+
+@functools.lru_cache(maxsize=256)
+def _environment(names: tuple[str, ...]) -> cel.Env:
+    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))
 
 
 def render(value: object, context: Mapping[str, object]) -> object:
@@ -40,7 +43,7 @@ def render(value: object, context: Mapping[str, object]) -> object:
     Args:
         value: A JSON value. Keys are left as they are.
         context: ``input``, ``steps``, ``run`` and ``event``, JSON values; one that is left out is
-            null. ``steps`` needs only what `references` names.
+            null. ``steps`` needs only what `references` names. Further names are a map's aliases.
 
     Returns:
         The value with each string that is one whole expression replaced by its result, of
@@ -51,8 +54,40 @@ def render(value: object, context: Mapping[str, object]) -> object:
         ExpressionError: An expression is not valid, fails, or gives what JSON does not have or
             more than 1,000 list items or 1 MiB.
     """
-    known = {name: context.get(name) for name in NAMES}
+    known = _known(context)
     return _map_strings(value, lambda text: _render_text(text, known))
+
+
+def evaluate(text: str, context: Mapping[str, object]) -> object:
+    """Evaluate a text that is one whole expression, with or without ``${{ }}`` around it.
+
+    Args:
+        text: As in ``if``, ``when`` and ``items``.
+        context: As for `render`.
+
+    Raises:
+        ExpressionError: As for `render`.
+    """
+    return _evaluate(whole(text), _known(context))
+
+
+def whole(text: str) -> str:
+    """Take ``${{ }}`` off a text that is one whole expression.
+
+    Raises:
+        ExpressionError: ``${{`` without ``}}``, or there is more around it.
+    """
+    if "${{" not in text:
+        return text.strip()
+    match parse(text.strip()):
+        case (Expression(inside),):
+            return inside
+        case _:
+            raise ExpressionError(text, "here stands one whole expression, and nothing around it")
+
+
+def _known(context: Mapping[str, object]) -> Mapping[str, object]:
+    return {**dict.fromkeys(NAMES), **context}
 
 
 def references(value: object) -> frozenset[str]:
@@ -66,14 +101,27 @@ def references(value: object) -> frozenset[str]:
     def look(text: str) -> object:
         for part in parse(text):
             if isinstance(part, Expression):
-                names, flaws = steps_named(part.text)
-                if flaws:
-                    raise ExpressionError(part.text, flaws[0].message)
-                named.update(names)
+                named.update(_named(part.text))
         return text
 
     _map_strings(value, look)
     return frozenset(named)
+
+
+def references_of(text: str) -> frozenset[str]:
+    """Name the steps that one whole expression uses, with or without ``${{ }}`` around it.
+
+    Raises:
+        ExpressionError: As for `references`, or there is more around it.
+    """
+    return _named(whole(text))
+
+
+def _named(expression: str) -> frozenset[str]:
+    names, flaws = steps_named(expression)
+    if flaws:
+        raise ExpressionError(expression, flaws[0].message)
+    return names
 
 
 def has_expression(value: object) -> bool:
@@ -92,15 +140,19 @@ def has_expression(value: object) -> bool:
     return False
 
 
-def inspect(expression: str) -> tuple[frozenset[str], tuple[Flaw, ...]]:
+def inspect(expression: str, aliases: tuple[str, ...] = ()) -> tuple[frozenset[str], tuple[Flaw, ...]]:
     """Check an expression without evaluating it.
+
+    Args:
+        expression: Without ``${{ }}`` around it.
+        aliases: Names beside the usual ones that are known where it stands.
 
     Returns:
         The ids of the steps that it names, and what is wrong with it.
     """
     named, flaws = steps_named(expression)
     if not is_plain_path(expression):
-        flaws = (*_compiled(expression).flaws, *flaws)
+        flaws = (*_compiled(expression, (*NAMES, *aliases)).flaws, *flaws)
     return named, flaws
 
 
@@ -145,7 +197,7 @@ class _Compiled(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4_096)
-def _compiled(expression: str) -> _Compiled:
+def _compiled(expression: str, names: tuple[str, ...]) -> _Compiled:
     try:
         size = len(expression.encode())
     except UnicodeEncodeError:
@@ -155,12 +207,12 @@ def _compiled(expression: str) -> _Compiled:
         message = f"an expression has at most {MAX_EXPRESSION} bytes"
         return _Compiled(None, (Flaw("invalid_expression", message),))
     try:
-        return _Compiled(_ENVIRONMENT.compile(expression), ())
+        return _Compiled(_environment(names).compile(expression), ())
     except RuntimeError as error:
-        return _Compiled(None, tuple(_flaws(str(error))))
+        return _Compiled(None, tuple(_flaws(str(error), names)))
 
 
-def _flaws(complaint: str) -> Iterator[Flaw]:
+def _flaws(complaint: str, names: tuple[str, ...]) -> Iterator[Flaw]:
     """Turn the compiler's report into sentences; it lists an undeclared name once per use."""
     found = dict.fromkeys(_COMPLAINT.findall(complaint))
     for line, column, said in found:
@@ -168,7 +220,7 @@ def _flaws(complaint: str) -> Iterator[Flaw]:
         place = f" (line {line}, column {column} of the expression)" if int(line) > 0 else ""
         if undeclared := _UNDECLARED.match(said):
             name = undeclared.group(1)
-            yield Flaw("undeclared_name", f"no name or function {name!r} here{place}", name, NAMES)
+            yield Flaw("undeclared_name", f"no name or function {name!r} here{place}", name, names)
         else:
             yield Flaw("invalid_expression", text.split(" expecting {")[0] + place)
     if not found:
@@ -176,7 +228,7 @@ def _flaws(complaint: str) -> Iterator[Flaw]:
 
 
 def _evaluate(expression: str, context: Mapping[str, object]) -> object:
-    program, flaws = _compiled(expression)
+    program, flaws = _compiled(expression, tuple(context))
     if program is None:
         raise ExpressionError(expression, flaws[0].message)
     try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -10,14 +10,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     Strict,
     StringConstraints,
+    Tag,
     model_validator,
 )
 
 MAX_STEPS = 10_000
+"""In all, those in branches and in ``finally`` too."""
+MAX_ITEMS = 1_000
 FILES = ("input_file", "output_file")
 
 _SHORT = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,6})?)s)?", re.ASCII)
@@ -54,6 +58,43 @@ def _one_or_more(items: tuple[Any, ...]) -> tuple[Any, ...]:
 # Unlike min_length it is silent where the items themselves are wrong.
 _not_empty = AfterValidator(_one_or_more)
 
+
+def _text(value: object) -> object:
+    """Let a bare ``true`` of YAML be the expression that it is."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+
+
+def _moment(value: str) -> str:
+    if "${{" not in value and datetime.fromisoformat(value).tzinfo is None:
+        raise ValueError("a point in time has an offset, as in 2026-11-05T08:00:00Z")
+    return value
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+TriggerRule = Literal[
+    "all_success",
+    "all_done",
+    "all_failed",
+    "one_success",
+    "one_failed",
+    "none_failed",
+    "none_failed_min_one_success",
+    "none_skipped",
+    "always",
+]
+"""What those that a step depends on must have come to; the names and meanings are Airflow's."""
+
+FailurePolicy = Literal["fail_fast", "drain", "continue"]
+Condition = Annotated[str, BeforeValidator(_text), StringConstraints(min_length=1, max_length=4_096)]
+"""A whole expression, with or without ``${{ }}`` around it."""
+Template = Annotated[str, StringConstraints(pattern=r"\$\{\{", max_length=4_096)]
+Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+TemplateReference = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}@[1-9][0-9]{0,8}$")
+]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -80,26 +121,201 @@ class Retry(_Part):
     retry_delay: Duration = Field(timedelta(seconds=1), ge=timedelta(0), le=timedelta(hours=1))
 
 
-class Step(_Part):
-    """One task of a workflow.
+class _Node(_Part):
+    """What every step has, a map's too.
 
     Attributes:
-        id: Unique in the definition; what expressions and ``depends_on`` say.
-        order: The number that the flat shape calls it by; a name, not a sequence.
-        with_: ``input_file``, ``output_file`` and the options of the task type, merged. Strings may
-            hold expressions.
+        if_: The step is skipped where this is false. Looked at after the trigger rule.
+        allow_failure: Whether the run, or what the step lies in, is not failed by it. What depends on it sees that it failed.
         timeout: Longest run of one attempt, over 0 and at most 30 days.
     """
 
-    id: StepId
     name: Name | None = None
+    if_: Condition | None = Field(None, alias="if")
+    allow_failure: Annotated[bool, Strict()] = False
+    timeout: Duration | None = Field(None, gt=timedelta(0), le=timedelta(days=30))
+
+
+class _Step(_Node):
+    """What every step has that has an id.
+
+    Attributes:
+        id: Unique in the definition, whatever the step lies in; what expressions and ``depends_on`` say.
+        order: The number that the flat shape calls it by; a name, not a sequence.
+    """
+
+    id: StepId
     order: Annotated[int, Strict()] | None = Field(None, ge=0, lt=2**63)
+    depends_on: tuple[StepId, ...] = ()
+    trigger_rule: TriggerRule = "all_success"
+
+
+class TaskItem(_Node):
+    """Work for a worker.
+
+    Attributes:
+        with_: ``input_file``, ``output_file`` and the options of the task type, merged. Strings may
+            hold expressions.
+    """
+
     type: Literal["task"] = "task"
     task: Name
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
-    depends_on: tuple[StepId, ...] = ()
     retry: Retry = Retry()
-    timeout: Duration | None = Field(None, gt=timedelta(0), le=timedelta(days=30))
+
+
+class Signal(_Part):
+    """What somebody outside says to a run.
+
+    Attributes:
+        schema_: JSON Schema (2020-12) of what comes with it, or None if any object will do.
+    """
+
+    name: StepId
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+
+
+class WaitItem(_Node):
+    """Waits for a time or a signal; takes no worker.
+
+    Attributes:
+        duration: How long, or an expression that says so (seconds, or text as in a definition).
+        until: RFC 3339 with an offset, or an expression that gives it.
+        signal: Its name, or name and schema. What comes with it is the step's output.
+        timeout: How long to wait for the signal.
+        on_timeout: What becomes of the step then: ``fail`` it, ``complete`` it with the output
+            ``{"timed_out": true}``, or ``skip`` it.
+    """
+
+    type: Literal["wait"]
+    duration: Annotated[Template | Duration, Field(union_mode="left_to_right")] | None = None
+    until: Annotated[str, AfterValidator(_moment)] | None = None
+    signal: Annotated[Signal, BeforeValidator(_named)] | None = None
+    on_timeout: Literal["fail", "complete", "skip"] = "fail"
+
+    @model_validator(mode="after")
+    def _waits_for_one_thing(self) -> Self:
+        if sum(thing is not None for thing in (self.duration, self.until, self.signal)) != 1:
+            raise ValueError("say exactly one of 'duration', 'until' and 'signal'")
+        if self.signal is None and (self.timeout is not None or self.on_timeout != "fail"):
+            raise ValueError("'timeout' and 'on_timeout' belong to a wait for a signal")
+        return self
+
+
+class SubworkflowItem(_Node):
+    """A run of a template: its outputs are the step's output, and it ends with its parent.
+
+    Attributes:
+        workflow: ``name@version`` of a template.
+        with_: The input of that run; strings may hold expressions.
+    """
+
+    type: Literal["subworkflow"]
+    workflow: TemplateReference
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+
+class MapItem(_Node):
+    """One step for each item of a list.
+
+    Attributes:
+        items: Expression that gives the list, or the list; 0 to 1,000 items.
+        as_: What the item is called in the expressions of ``step``.
+        step: Has no id and waits for nothing but its turn; several steps for an item are a subworkflow.
+        max_concurrency: How many items are under way at once; all if left out.
+        tolerated_failures: How many items may fail before this step does.
+    """
+
+    type: Literal["map"]
+    items: Condition | list[Any]
+    as_: Alias = Field("item", alias="as")
+    step: "Item"
+    max_concurrency: Annotated[int, Strict()] | None = Field(None, ge=1, le=MAX_ITEMS)
+    tolerated_failures: Annotated[int, Strict()] = Field(0, ge=0, le=MAX_ITEMS)
+
+
+class TaskStep(_Step, TaskItem):
+    """Work for a worker, as a step."""
+
+
+class WaitStep(_Step, WaitItem):
+    """A wait, as a step."""
+
+
+class SubworkflowStep(_Step, SubworkflowItem):
+    """A run of a template, as a step."""
+
+
+class MapStep(_Step, MapItem):
+    """One step for each item of a list, as a step."""
+
+
+class Case(_Part):
+    """One way on: the steps that run if ``when`` is true and no case before it was."""
+
+    when: Condition
+    then: tuple[StepId, ...] = ()
+
+
+class ConditionStep(_Step):
+    """A choice: what the chosen case names goes on, what only others name is skipped.
+
+    Whatever a case or ``default`` names depends on this step by itself.
+    """
+
+    type: Literal["condition"]
+    cases: Annotated[tuple[Case, ...], _not_empty] = Field(max_length=100)
+    default: tuple[StepId, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every step that it may choose, once."""
+        return tuple(dict.fromkeys([*(name for case in self.cases for name in case.then), *self.default]))
+
+
+class ParallelStep(_Step):
+    """Named branches of steps. None begins before this step does, and it ends when all of them have.
+
+    Within a branch too, steps begin when what they depend on has ended; their sequence says nothing.
+
+    Attributes:
+        failure_policy: What a failed step means for the others in here, as for a whole run.
+    """
+
+    type: Literal["parallel"]
+    branches: Annotated[dict[Name, tuple["Step", ...]], _not_empty] = Field(max_length=1_000)
+    failure_policy: FailurePolicy = "fail_fast"
+
+    @property
+    def steps(self) -> tuple["Step", ...]:
+        """The steps of all branches."""
+        return tuple(step for branch in self.branches.values() for step in branch)
+
+
+def _kind(value: object) -> str | None:
+    kind = value.get("type", "task") if isinstance(value, dict) else getattr(value, "type", None)
+    return kind if isinstance(kind, str) else None
+
+
+Item = Annotated[
+    Annotated[TaskItem, Tag("task")]
+    | Annotated[WaitItem, Tag("wait")]
+    | Annotated[SubworkflowItem, Tag("subworkflow")]
+    | Annotated[MapItem, Tag("map")],
+    Discriminator(_kind),
+]
+"""A step of a map."""
+
+Step = Annotated[
+    Annotated[TaskStep, Tag("task")]
+    | Annotated[ConditionStep, Tag("condition")]
+    | Annotated[ParallelStep, Tag("parallel")]
+    | Annotated[MapStep, Tag("map")]
+    | Annotated[WaitStep, Tag("wait")]
+    | Annotated[SubworkflowStep, Tag("subworkflow")],
+    Discriminator(_kind),
+]
+"""A node of a workflow: a ``task``, where it does not say what it is."""
 
 
 class EmailTarget(_Part):
@@ -135,15 +351,19 @@ class Definition(_Part):
 
     Attributes:
         input: JSON Schema (2020-12) of the input, or None if any will do.
-        failure_policy: ``fail_fast``: the first failure cancels what is under way and skips the rest.
+        failure_policy: What a step that fails, and may not, means for the others. ``fail_fast`` cancels
+            what is under way and skips the rest, ``drain`` lets what is under way finish and skips the
+            rest, ``continue`` goes on with all whose rule still allows it. The run has failed in each case.
+        finally_: Steps that run when all others have ended, however they did.
     """
 
     name: Name
     description: str | None = Field(None, max_length=10_000)
     user_id: Name | None = None
     input: dict[str, Any] | None = None
-    failure_policy: Literal["fail_fast"] = "fail_fast"
+    failure_policy: FailurePolicy = "fail_fast"
     steps: Annotated[tuple[Step, ...], _not_empty] = Field(max_length=MAX_STEPS)
+    finally_: tuple[Step, ...] = Field((), alias="finally", max_length=MAX_STEPS)
     notify: tuple[Notify, ...] = Field((), max_length=100)
 
 
