@@ -145,6 +145,8 @@ class Saw(StrEnum):
     LEASE_LAPSED = "lease_lapsed"
     UNTAKEN = "untaken"
     STUB_EXPIRED = "stub_expired"
+    WAIT_OVER = "wait_over"
+    SUBWORKFLOW = "subworkflow"
     CONTINUE = "continue"
 
 

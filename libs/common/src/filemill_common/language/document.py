@@ -2,12 +2,12 @@
 
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from filemill_common.language.checks import Steps, TaskTypes, notify_problems, readable, task_problems
 from filemill_common.language.flat import from_flat, is_flat, to_flat_pointer
-from filemill_common.language.model import Definition, field_names
+from filemill_common.language.model import Definition, Item, Step, field_names
 from filemill_common.language.problems import InvalidDefinitionError, Problem, Speller, pointer
 from filemill_common.language.schema import schema_problems
 from filemill_common.language.values import json_problems
@@ -60,6 +60,31 @@ def dump(definition: Definition) -> dict[str, Any]:
     return cast("dict[str, Any]", _document(definition))
 
 
+def dump_step(step: Step | Item) -> dict[str, Any]:
+    """Give a step as JSON in our shape, as `dump` does for all of them."""
+    return cast("dict[str, Any]", _document(step))
+
+
+def read(document: object) -> Definition:
+    """Make a definition of what `dump` gave, without checking it once more.
+
+    Raises:
+        InvalidDefinitionError: It is none.
+    """
+    try:
+        return Definition.model_validate(document, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise InvalidDefinitionError(
+            [Problem(pointer="", code="invalid_value", message=str(error))]
+        ) from error
+
+
+def read_item(document: object) -> Item:
+    """Make the step of a map's item of what `dump_step` gave."""
+    return _ITEM.validate_python(document, by_alias=True, by_name=False)
+
+
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
 _USERS = frozenset({"input", "with_", "schema_", "items"})
 """Fields whose values are the user's and not the model's: a null among them stays."""
 

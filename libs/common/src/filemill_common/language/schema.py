@@ -86,8 +86,20 @@ def check_input(definition: Definition, value: object) -> tuple[Problem, ...]:
     Returns:
         What is wrong, at most 100 problems; pointers begin with ``/input``. Empty if all is well.
     """
-    unclean = tuple(itertools.islice(json_problems(value, "input"), MAX_PROBLEMS))
-    if unclean or definition.input is None:
+    return check_value(definition.input, value, at="input")
+
+
+def check_value(schema: Mapping[str, Any] | None, value: object, *, at: str) -> tuple[Problem, ...]:
+    """Check a value against a schema that `schema_problems` accepts; None takes any JSON.
+
+    Args:
+        at: What the value is called; pointers begin with it.
+
+    Returns:
+        What is wrong, at most 100 problems; empty if all is well.
+    """
+    unclean = tuple(itertools.islice(json_problems(value, at), MAX_PROBLEMS))
+    if unclean or schema is None:
         return unclean
     spent = itertools.count()
     validator = extend(  # type: ignore[no-untyped-call]  # its stub has no types
@@ -96,15 +108,15 @@ def check_input(definition: Definition, value: object) -> tuple[Problem, ...]:
             name: _counted(_OWN.get(name, keyword), spent)
             for name, keyword in Draft202012Validator.VALIDATORS.items()
         },
-    )(definition.input)
+    )(schema)
     try:
         errors = list(itertools.islice(validator.iter_errors(value), MAX_PROBLEMS))
     except (_TooMuchWorkError, RecursionError):
-        message = f"checking the input against its schema takes more than {MAX_CHECKS} steps"
-        return (Problem(pointer="/input", code="too_complex", message=message),)
+        message = f"checking the {at} against its schema takes more than {MAX_CHECKS} steps"
+        return (Problem(pointer=pointer(at), code="too_complex", message=message),)
     return tuple(
         Problem(
-            pointer=pointer("input", *error.absolute_path),
+            pointer=pointer(at, *error.absolute_path),
             code=_CODES.get(str(error.validator), "invalid_value"),
             message=_short(error.message),
         )

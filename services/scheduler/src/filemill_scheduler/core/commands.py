@@ -3,11 +3,17 @@
 from typing import TypeVar
 
 from filemill_common.events import TaskCommand, TaskStatus, WorkflowCommand, WorkflowStatus
-from filemill_scheduler.core.creation import await_dependencies, rejected, start
-from filemill_scheduler.core.policy import TOMBSTONE_LIFE
+from filemill_scheduler.core.beginning import begin
+from filemill_scheduler.core.control import delete_run, hold, release, start
+from filemill_scheduler.core.creation import await_dependencies, rejected
+from filemill_scheduler.core.policy import SIGNALS_KEPT, TOMBSTONE_LIFE
+from filemill_scheduler.core.rerunning import rerun
+from filemill_scheduler.core.scopes import end_run
+from filemill_scheduler.core.settling import settle_all
 from filemill_scheduler.core.state import REMEMBERED_COMMANDS, Run, Task, replace
-from filemill_scheduler.core.transitions import cancel, end_run, make_ready, offer, settle_ended
+from filemill_scheduler.core.transitions import cancel, offer
 from filemill_scheduler.core.view import View
+from filemill_scheduler.core.waits import on_signal
 
 Document = TypeVar("Document", Task, Run)
 
@@ -43,7 +49,7 @@ def on_task_command(view: View, event: TaskCommand) -> bool:
         case "delete":
             if task.is_open:
                 cancel(view, task)
-                settle_ended(view)
+                settle_all(view)
             _bury(view, view.task(task.id) or task)
         case _:
             message = f"{event.command} does not apply to a task that is {status.value}"
@@ -72,7 +78,7 @@ def _retry(view: View, task: Task) -> None:
     if task.input is not None:
         offer(view, task)
     elif task.unmet.succeeded == task.unmet.total:
-        make_ready(view, task)
+        begin(view, task)
     else:
         await_dependencies(view, task)
 
@@ -107,29 +113,51 @@ def on_workflow_command(view: View, event: WorkflowCommand) -> bool:
     if run.status is None or event.id in run.commands:
         view.ignored += 1
         return True
-    run = view.put_run(_remembering(run, event))
+    wrong = _apply(view, view.put_run(_remembering(run, event)), event)
+    if wrong is not None:
+        view.owe(rejected(event, *wrong, now=view.now))
+    return True
+
+
+def _apply(view: View, run: Run, event: WorkflowCommand) -> tuple[str, str] | None:
+    """Do what a command says; give code and sentence if it does not apply."""
     match event.command:
         case "start" if run.status is WorkflowStatus.PENDING:
             start(view, run)
-        case "cancel" if run.status is not None and not run.status.is_final:
-            end_run(view, run, WorkflowStatus.CANCELLED)
-        case "delete":
-            if run.status is not None and not run.status.is_final:
+        case "pause" | "resume" if run.is_open:
+            _hold_or_release(view, run, event)
+        case "cancel" if run.is_open:
+            if run.outcome is not WorkflowStatus.CANCELLED:
                 end_run(view, run, WorkflowStatus.CANCELLED)
-                settle_ended(view)
-            view.put_run(
-                Run(
-                    id=run.id,
-                    version=run.version,
-                    tenant=run.tenant,
-                    body_digest=run.body_digest,
-                    created_at=run.created_at,
-                    expires_at=view.now + TOMBSTONE_LIFE,
-                )
-            )
-            view.purged.append(run.id)
+        case "signal" if run.is_open:
+            return _signal(view, run, event)
+        case "rerun" | "retry" if not run.is_open:
+            return rerun(view, run, step=event.arguments.get("step"), index=event.arguments.get("index"))
+        case "delete":
+            delete_run(view, run)
         case _:
             status = run.status.value if run.status else "deleted"
-            message = f"{event.command} does not apply to a workflow that is {status}"
-            view.owe(rejected(event, "command_not_applicable", message, now=view.now))
-    return True
+            return "command_not_applicable", f"{event.command} does not apply to a workflow that is {status}"
+    return None
+
+
+def _hold_or_release(view: View, run: Run, event: WorkflowCommand) -> None:
+    """Pause or resume, unless a newer command said so already; a run being cancelled is not paused."""
+    if event.sequence < run.held_sequence:
+        view.ignored += 1
+        return
+    run = view.put_run(replace(run, held_sequence=event.sequence))
+    wanted = event.command == "pause"
+    if wanted != run.held and not (wanted and run.outcome is WorkflowStatus.CANCELLED):
+        (hold if wanted else release)(view, run)
+
+
+def _signal(view: View, run: Run, event: WorkflowCommand) -> tuple[str, str] | None:
+    name, payload = event.arguments.get("name"), event.arguments.get("payload", {})
+    if not isinstance(name, str) or not isinstance(payload, dict):
+        return "invalid_signal", "a signal has a name, and a payload that is an object"
+    if len(run.signals) >= SIGNALS_KEPT and name not in run.signals:
+        return "too_many_signals", f"a run keeps at most {SIGNALS_KEPT} signals"
+    if not on_signal(view, run, name, payload):
+        return "invalid_signal", f"what came with the signal {name!r} does not fit what waits for it"
+    return None

@@ -4,24 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from filemill_common.events import (
-    Counts,
-    Event,
-    EventRejected,
-    Notify,
-    TaskCreated,
-    TaskSpec,
-    TaskStatus,
-    WorkflowCreated,
-    WorkflowStarted,
-    WorkflowStatus,
-)
+from filemill_common.events import Event, EventRejected, TaskCreated, TaskSpec, TaskStatus, WorkflowCreated
 from filemill_common.ids import step_task_id
-from filemill_common.language import Definition, InvalidDefinitionError, Step, dump, load
-from filemill_common.language.expressions import has_expression, references
+from filemill_common.language import InvalidDefinitionError
+from filemill_common.language.document import read
+from filemill_scheduler.core.control import start
+from filemill_scheduler.core.making import make_run, make_steps
 from filemill_scheduler.core.policy import STUB_LIFE
+from filemill_scheduler.core.rules import count_ended
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
-from filemill_scheduler.core.transitions import begin_if_due, count_ended, fail, run_event, unknown_dependency
+from filemill_scheduler.core.transitions import fail, unknown_dependency
 from filemill_scheduler.core.view import View
 
 
@@ -90,7 +82,8 @@ def await_dependencies(view: View, task: Task) -> None:
             unmet = count_ended(unmet, dependency)
         else:
             _register(view, task, dependency)
-    begin_if_due(view, view.put(replace(task, unmet=unmet)))
+    view.put(replace(task, unmet=unmet))
+    view.due.append(task.id)
 
 
 def _stub(view: View, task: Task, stub_id: str, known: Task | None) -> Task:
@@ -115,36 +108,32 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
         _repeated(view, event, known)
         return
     try:
-        definition = load(event.definition, task_types=None)
+        definition = read(event.definition)
     except InvalidDefinitionError as error:
         view.owe(rejected(event, error.code, str(error), now=view.now))
         return
-    ids = [step_task_id(event.workflow_id, step.id) for step in definition.steps]
-    stubs = dict(zip(ids, view.tasks(ids), strict=True))
-    taken = [stub.id for stub in stubs.values() if stub is not None and not stub.is_stub]
+    run = make_run(
+        definition,
+        id=event.workflow_id,
+        tenant=event.tenant,
+        partition_key=event.partition_key,
+        traceparent=event.traceparent,
+        body_digest=event.body_digest,
+        user_id=event.user_id or definition.user_id,
+        input=event.input,
+        subworkflows=event.subworkflows or None,
+        created_at=event.time,
+    )
+    tasks = make_steps(run, definition)
+    stubs = view.tasks(task.id for task in tasks)
+    taken = [stub.id for stub in stubs if stub is not None and not stub.is_stub]
     if taken:
         message = f"the id of one of its steps is that of another task, {taken[0]!r}"
         view.owe(rejected(event, "id_taken", message, now=view.now))
         return
-    run = view.put_run(
-        Run(
-            id=event.workflow_id,
-            tenant=event.tenant,
-            traceparent=event.traceparent,
-            body_digest=event.body_digest,
-            name=definition.name,
-            description=definition.description or "",
-            user_id=event.user_id or definition.user_id,
-            definition=dump(definition),
-            input=event.input,
-            status=WorkflowStatus.PENDING,
-            counts=Counts(total=len(definition.steps)),
-            notify=tuple(_notify(definition)),
-            created_at=event.time,
-        )
-    )
-    for task in _steps(run, definition):
-        view.put(_filling(stubs[task.id], task))
+    run = view.put_run(run)
+    for task, stub in zip(tasks, stubs, strict=True):
+        view.put(_filling(stub, task))
     view.retold.append(event)
     if event.start:
         start(view, run)
@@ -152,10 +141,14 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
 
 def step_ids_of(event: WorkflowCreated) -> Iterator[str]:
     """Name the tasks of a run's steps before its definition is read, as far as that can be seen."""
-    steps = event.definition.get("steps")
-    for step in steps if isinstance(steps, list) else ():
-        if isinstance(step, dict) and isinstance(step.get("id"), str):
-            yield step_task_id(event.workflow_id, step["id"])
+    rest: list[Any] = [event.definition.get("steps"), event.definition.get("finally")]
+    while rest:
+        for step in found if isinstance(found := rest.pop(), list) else ():
+            if isinstance(step, dict):
+                if isinstance(step.get("id"), str):
+                    yield step_task_id(event.workflow_id, step["id"])
+                if isinstance(branches := step.get("branches"), dict):
+                    rest += branches.values()
 
 
 def _filling(stub: Task | None, step: Task) -> Task:
@@ -163,68 +156,3 @@ def _filling(stub: Task | None, step: Task) -> Task:
     if stub is None:
         return step
     return replace(step, version=stub.version, dependents=(*step.dependents, *stub.dependents))
-
-
-def start(view: View, run: Run) -> None:
-    """Let a pending run begin."""
-    run = view.put_run(replace(run, status=WorkflowStatus.RUNNING, started_at=view.now))
-    view.owe(run_event(WorkflowStarted, run, now=view.now))
-    for task in view.open_tasks(run.id):
-        current = view.task(task.id)
-        if current is not None:
-            begin_if_due(view, current)
-
-
-def _notify(definition: Definition) -> list[Notify]:
-    return [
-        Notify(
-            events=entry.events,
-            email=entry.email.to if entry.email else None,
-            webhook=entry.webhook.url if entry.webhook else None,
-            callback=entry.callback.url if entry.callback else None,
-            **({"locale": entry.email.locale} if entry.email and entry.email.locale else {}),
-        )
-        for entry in definition.notify
-    ]
-
-
-def _steps(run: Run, definition: Definition) -> list[Task]:
-    waiting: dict[str, list[str]] = {}
-    for step in definition.steps:
-        for dependency in step.depends_on:
-            waiting.setdefault(dependency, []).append(step_task_id(run.id, step.id))
-    return [
-        _step(run, step, index, dependents=tuple(waiting.get(step.id, ())))
-        for index, step in enumerate(definition.steps)
-    ]
-
-
-def _step(run: Run, step: Step, index: int, *, dependents: tuple[str, ...]) -> Task:
-    values = dict(step.with_)
-    late = has_expression(values)
-    given = {} if late else {name: values.pop(name, None) for name in ("input_file", "output_file")}
-    return Task(
-        id=step_task_id(run.id, step.id),
-        tenant=run.tenant,
-        partition_key=run.id,
-        traceparent=run.traceparent,
-        workflow_id=run.id,
-        step_id=step.id,
-        name=step.name,
-        order=step.order,
-        index=index,
-        type=step.task,
-        status=TaskStatus.PENDING,
-        options={} if late else values,
-        template=values if late else None,
-        references=tuple(sorted(references(values))) if late else (),
-        depends_on=tuple(step_task_id(run.id, dependency) for dependency in step.depends_on),
-        dependents=dependents,
-        unmet=Unmet(total=len(step.depends_on)),
-        timeout=step.timeout.total_seconds() if step.timeout else None,
-        user_id=run.user_id,
-        created_at=run.created_at,
-        max_retries=step.retry.max_retries,
-        retry_delay=step.retry.retry_delay.total_seconds(),
-        **given,
-    )

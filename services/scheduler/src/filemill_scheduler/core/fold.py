@@ -19,7 +19,7 @@ from filemill_scheduler.core.commands import on_task_command, on_workflow_comman
 from filemill_scheduler.core.creation import on_task_created, on_workflow_created, rejected, step_ids_of
 from filemill_scheduler.core.policy import DEFERRALS_ALLOWED, deferral_delay
 from filemill_scheduler.core.reports import on_check, on_report
-from filemill_scheduler.core.transitions import settle_ended
+from filemill_scheduler.core.settling import settle_all
 from filemill_scheduler.core.view import Decision, Loaded, MissingError, Needs, Parked, View
 
 BATCH_DOCUMENTS = 2_000
@@ -82,12 +82,14 @@ def fold(
     for index, event in enumerate(events):
         try:
             _apply(view, event)
-            settle_ended(view)
+            settle_all(view)
         except MissingError as missing:
             if not may_ask:
                 return _prefix(loaded, events[:index], now=now, may_lapse=may_lapse)
             needs |= missing.needs  # go on, so that one read brings what all events need
             view.ended.clear()
+            view.due.clear()
+            view.burying.clear()
         if view.changed >= BATCH_DOCUMENTS and not needs:
             return view.decision(index + 1)
     return needs or view.decision(len(events))

@@ -1,10 +1,14 @@
 """What a task needs the moment it may begin: rendered options, a resolved input, a name for its output."""
 
+import json
+from collections.abc import Iterable
+from typing import cast
+
 from pydantic import ValidationError
 
-from filemill_common.events import Failure, JsonObject
+from filemill_common.events import Failure, JsonObject, WorkflowStatus
 from filemill_common.ids import step_task_id
-from filemill_common.language import ExpressionError, render
+from filemill_common.language import ExpressionError, evaluate, references, references_of, render
 from filemill_common.storage.paths import InvalidPathError, normalise
 from filemill_common.task_types import TASK_TYPES, TaskType, default_output, resolve_options
 from filemill_scheduler.core.state import Run, Task, replace
@@ -70,13 +74,7 @@ def _with_input(view: View, task: Task, task_type: TaskType) -> Task:
 
 
 def _rendered(view: View, task: Task, template: JsonObject) -> Task:
-    try:
-        values = render(template, _context(view, task))
-    except ExpressionError as error:
-        raise NotReadyError(error.code, str(error)) from error
-    if not isinstance(values, dict):
-        raise NotReadyError("expression_error", "the step's values are no object")
-    options = dict(values)
+    options = rendered(view, task, template)
     return replace(
         task,
         input_file=_text(options.pop("input_file", None), "input_file"),
@@ -91,17 +89,65 @@ def _text(value: object, name: str) -> str | None:
     raise NotReadyError("expression_error", f"{name} must be a text, and came out as {value!r:.80}")
 
 
-def _context(view: View, task: Task) -> dict[str, object]:
+def rendered(view: View, task: Task, values: JsonObject) -> JsonObject:
+    """Evaluate the expressions in what a step says.
+
+    Raises:
+        NotReadyError: One fails.
+    """
+    try:
+        found = render(values, context(view, task, references(values)))
+    except ExpressionError as error:
+        raise NotReadyError(error.code, str(error)) from error
+    return dict(cast("JsonObject", found))
+
+
+def evaluated(view: View, task: Task, expression: str) -> object:
+    """Evaluate a text that is one whole expression.
+
+    Raises:
+        NotReadyError: It fails.
+    """
+    try:
+        return evaluate(expression, context(view, task, references_of(expression)))
+    except ExpressionError as error:
+        raise NotReadyError(error.code, str(error)) from error
+
+
+def decided(view: View, task: Task, expression: str) -> bool:
+    """Evaluate a condition.
+
+    Raises:
+        NotReadyError: It fails, or is neither true nor false.
+    """
+    value = evaluated(view, task, expression)
+    if not isinstance(value, bool):
+        shown = json.dumps(value, ensure_ascii=False)
+        raise NotReadyError(
+            "expression_error", f"{expression!r:.80} is {shown:.80}, and neither true nor false"
+        )
+    return value
+
+
+def context(view: View, task: Task, named: Iterable[str]) -> dict[str, object]:
+    """Give what the expressions of a step may use: the steps that they name, and what is always there."""
     run = view.run(task.workflow_id) if task.workflow_id else None
     if run is None:
         return {}
-    ids = step_ids(run, task.references)
-    steps = dict(zip(task.references, view.tasks(ids), strict=True))
+    names = tuple(named)
+    found = view.tasks(step_task_id(run.id, name) for name in names)
+    status = (run.outcome or outcome(run)).value if task.in_finally else "running"
     return {
         "input": run.input,
-        "run": {"id": run.id, "name": run.name, "user_id": run.user_id},
-        "steps": {name: _result(step) for name, step in steps.items() if step is not None},
+        "run": {"id": run.id, "name": run.name, "user_id": run.user_id, "status": status},
+        "steps": {name: _result(step) for name, step in zip(names, found, strict=True) if step is not None},
+        **(task.bindings or {}),
     }
+
+
+def outcome(run: Run) -> WorkflowStatus:
+    """Tell what a run comes to when all has ended, unless something else decided it before."""
+    return WorkflowStatus.FAILED if run.error else WorkflowStatus.COMPLETED
 
 
 def _result(step: Task) -> JsonObject:
@@ -110,11 +156,6 @@ def _result(step: Task) -> JsonObject:
         "output": step.output or {},
         "error": step.error.model_dump() if step.error else None,
     }
-
-
-def step_ids(run: Run, steps: tuple[str, ...]) -> tuple[str, ...]:
-    """Name the tasks of a run's steps."""
-    return tuple(step_task_id(run.id, step) for step in steps)
 
 
 def _sentence(error: ValidationError) -> str:

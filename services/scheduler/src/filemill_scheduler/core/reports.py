@@ -18,9 +18,12 @@ from filemill_common.events import (
     TaskStatus,
 )
 from filemill_scheduler.core.policy import LEASE, TOMBSTONE_LIFE
+from filemill_scheduler.core.settling import settle
 from filemill_scheduler.core.state import Task, replace
+from filemill_scheduler.core.subworkflows import bring_in_line
 from filemill_scheduler.core.transitions import (
     complete,
+    conclude,
     fail,
     fail_attempt,
     lose,
@@ -28,11 +31,11 @@ from filemill_scheduler.core.transitions import (
     ready_event,
     release,
     revoke,
-    settle,
     task_event,
     unknown_dependency,
 )
 from filemill_scheduler.core.view import View
+from filemill_scheduler.core.waits import time_out
 
 _TAKEN = frozenset({TaskStatus.READY, TaskStatus.RUNNING})
 
@@ -135,16 +138,19 @@ def _progressed(view: View, task: Task, event: AttemptProgressed) -> None:
 def on_check(view: View, event: Check) -> None:
     """Do what is due, if what was seen still holds."""
     task = view.task(event.task_id)
+    if task is not None and event.saw is Saw.SUBWORKFLOW:
+        bring_in_line(view, task)
+        return
     if task is None or task.attempt != event.attempt:
         view.ignored += 1
         return
     match event.saw, task.status:
         case Saw.RETRY_DUE, TaskStatus.RETRYING if task.due_at == event.at:
             offer(view, task)
+        case Saw.WAIT_OVER, TaskStatus.RUNNING if task.due_at == event.at:
+            conclude(view, task, {})
         case Saw.OVERDUE, TaskStatus.RUNNING if task.deadline == event.at:
-            revoke(view, task)
-            failure = Failure(code="timeout", message=f"the attempt ran longer than {task.timeout:g} s")
-            fail_attempt(view, task, failure, retryable=True)
+            _overdue(view, task)
         case Saw.LEASE_LAPSED, TaskStatus.RUNNING if (
             view.may_lapse and task.lease_until is not None and task.lease_until < view.now
         ):
@@ -156,8 +162,22 @@ def on_check(view: View, event: Check) -> None:
             _expire_stub(view, task)
         case Saw.CONTINUE, _ if task.unsettled:
             settle(view, task)
+        case Saw.CONTINUE, TaskStatus.PENDING:
+            view.due.append(task.id)
         case _:
             view.ignored += 1
+
+
+def _overdue(view: View, task: Task) -> None:
+    """End what has run too long: an attempt, a wait for a signal, or whatever lies in a step."""
+    failure = Failure(code="timeout", message=f"the attempt ran longer than {task.timeout:g} s")
+    if task.kind == "wait":
+        time_out(view, task)
+    elif task.kind == "task":
+        revoke(view, task)
+        fail_attempt(view, task, failure, retryable=True)
+    else:
+        fail(view, task, failure)
 
 
 def _expire_stub(view: View, stub: Task) -> None:

@@ -36,12 +36,19 @@ REMEMBERED_COMMANDS = 50
 
 @dataclass(frozen=True)
 class Unmet:
-    """How the tasks that one depends on have ended so far; changed only as each of them ends."""
+    """How the tasks that one depends on, or that lie in it, have ended so far.
+
+    Changed only as each of them ends.
+
+    Attributes:
+        gates: Conditions among them that name the task and have not ended; it never begins before them.
+    """
 
     total: int = 0
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
+    gates: int = 0
 
     @property
     def ended(self) -> int:
@@ -58,8 +65,18 @@ class Task:
 
     Attributes:
         version: Of the stored document, 0 if it is not stored; every write is guarded by it.
-        template: A step's ``with``, while it has expressions that are not rendered yet.
-        references: Steps whose results these expressions use.
+        kind: What it is to its run; only a ``task`` is work for a worker.
+        parent: Step id of the parallel or map that it lies in, ``ancestors`` the task ids of all of these, the
+            outermost first.
+        item: Which item of a map it is for, from 0.
+        last: Index of the last step that lies in it.
+        spec: What a step that is no task says beyond what all say.
+        bindings: What a map's aliases stand for.
+        barred: Whether a condition that names it chose otherwise.
+        inside: How those that lie directly in it have ended.
+        queue: Items of a map that had no turn yet, in order.
+        child: The run that it stands for.
+        template: A step's ``with``, where it has expressions.
         input: The object that every attempt reads.
         dependents: Tasks that wait for this one, in other runs too.
         attempt: Number of the open try. Whatever closes a try raises it in the same transition.
@@ -87,6 +104,21 @@ class Task:
     name: str | None = None
     order: int | None = None
     index: int = 0
+    kind: str = "task"
+    parent: str | None = None
+    ancestors: tuple[str, ...] = ()
+    item: int | None = None
+    last: int = 0
+    in_finally: bool = False
+    trigger_rule: str = "all_success"
+    condition: str | None = None
+    allow_failure: bool = False
+    spec: JsonObject | None = None
+    bindings: JsonObject | None = None
+    barred: bool = False
+    inside: Unmet = Unmet()
+    queue: tuple[int, ...] = ()
+    child: str | None = None
     type: str = ""
     status: TaskStatus | None = None
     reason: str | None = None
@@ -95,7 +127,6 @@ class Task:
     output_file: str | None = None
     options: JsonObject = field(default_factory=dict)
     template: JsonObject | None = None
-    references: tuple[str, ...] = ()
     input: StoredFile | None = None
     output: JsonObject | None = None
     depends_on: tuple[str, ...] = ()
@@ -146,6 +177,16 @@ class Task:
         """Whether it is known and has not ended."""
         return self.status is not None and not self.status.is_final
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it ended badly by itself, so that what it lies in is not well either."""
+        return self.status in {TaskStatus.FAILED, TaskStatus.CANCELLED} and not self.allow_failure
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its place in its run: what it lies in comes before it."""
+        return self.index, -1 if self.item is None else self.item
+
     def view(self) -> TaskView:
         """Show it as others see it. It has a status."""
         return TaskView.model_construct(
@@ -161,7 +202,16 @@ class Run:
     """A workflow: one run of a definition. Its steps are tasks of their own.
 
     Attributes:
-        definition: As submitted; kept to be shown and rerun, never needed to decide.
+        partition_key: Id of the run that all this is part of; its own, unless it is a subworkflow's.
+        parent_task_id: The step that it stands for, if it is a subworkflow's.
+        definition: As submitted; kept to be shown, never needed to decide.
+        subworkflows: The templates that this run and those in it may need, by ``name@version``; frozen.
+        outcome: What it is going to be, if that is known before all has ended.
+        left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
+        finishing: Whether its ``finally`` steps had their turn.
+        held: Whether nothing new may start; said last by the command with ``held_sequence``.
+        signals: What was last said with each signal.
+        waits: Steps that wait for each signal.
         outputs: Step id to output, of what completed; left out beyond 64 KB in all.
         outputs_size: Bytes of JSON that all outputs have come to.
     """
@@ -174,9 +224,21 @@ class Run:
     name: str = ""
     description: str = ""
     user_id: str | None = None
+    partition_key: str = ""
+    parent_task_id: str | None = None
     definition: JsonObject | None = None
+    subworkflows: JsonObject | None = None
     input: JsonObject = field(default_factory=dict)
     status: WorkflowStatus | None = None
+    failure_policy: str = "fail_fast"
+    outcome: WorkflowStatus | None = None
+    left: int = 0
+    finally_left: int = 0
+    finishing: bool = False
+    held: bool = False
+    held_sequence: int = 0
+    signals: JsonObject = field(default_factory=dict)
+    waits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     error: Failure | None = None
     counts: Counts = field(default_factory=Counts)
     notify: tuple[Notify, ...] = ()
@@ -190,6 +252,11 @@ class Run:
     commands: tuple[str, ...] = ()
     sequence: int = 0
     expires_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known and has not ended."""
+        return self.status is not None and not self.status.is_final
 
     def view(self) -> WorkflowView:
         """Show it as others see it. It has a status."""

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from filemill_common.events import Event, StoredFile
+from filemill_common.events import Event, JsonObject, StoredFile
+from filemill_common.language.model import MAX_STEPS
 from filemill_scheduler.core.state import Run, Task, replace
 
 FileKey = tuple[str, str]
 """Tenant and path."""
+Span = tuple[str, int, int]
+"""A run, and the first and the last index of some of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +21,16 @@ class Needs:
 
     Attributes:
         runs_open_tasks: Runs of which every task that has not ended is needed.
+        spans: Steps, of which every task is needed, ended or not, a map's items too.
+        subworkflows: Runs whose frozen templates are needed.
     """
 
     tasks: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     files: frozenset[FileKey] = frozenset()
     runs_open_tasks: frozenset[str] = frozenset()
+    spans: frozenset[Span] = frozenset()
+    subworkflows: frozenset[str] = frozenset()
 
     def __or__(self, other: "Needs") -> "Needs":
         """Need both."""
@@ -32,11 +39,16 @@ class Needs:
             self.runs | other.runs,
             self.files | other.files,
             self.runs_open_tasks | other.runs_open_tasks,
+            self.spans | other.spans,
+            self.subworkflows | other.subworkflows,
         )
 
     def __bool__(self) -> bool:
         """Whether anything is needed."""
-        return bool(self.tasks or self.runs or self.files or self.runs_open_tasks)
+        return self != _NOTHING
+
+
+_NOTHING = Needs()
 
 
 @dataclass(slots=True)
@@ -47,6 +59,8 @@ class Loaded:
     runs: dict[str, Run | None] = field(default_factory=dict)
     files: dict[FileKey, StoredFile | None] = field(default_factory=dict)
     open_tasks: dict[str, frozenset[str]] = field(default_factory=dict)
+    spans: dict[Span, frozenset[str]] = field(default_factory=dict)
+    subworkflows: dict[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +147,11 @@ class View:
         self.metadata: list[tuple[str, Task]] = []
         self.ignored = 0
         self.ended: deque[str] = deque()
-        """Tasks that ended and whose dependents are not settled yet."""
+        """Tasks that ended and are not settled yet."""
+        self.due: deque[str] = deque()
+        """Tasks that may be able to begin."""
+        self.burying: list[str] = []
+        """Runs that are deleted once all of them has ended."""
         self._loaded = loaded
         self._tasks: dict[str, Task] = {}
         self._runs: dict[str, Run] = {}
@@ -172,6 +190,13 @@ class View:
             raise MissingError(Needs(runs=frozenset({run_id})))
         return self._loaded.runs[run_id]
 
+    def run_of(self, step: Task) -> Run:
+        """Give the run of a step."""
+        run = self.run(step.workflow_id or "")
+        if run is None:
+            raise LookupError(f"the run {step.workflow_id!r} of a step is not there")
+        return run
+
     def file(self, tenant: str, path: str) -> StoredFile | None:
         """Tell what a path stands for now; a path set earlier in the same fold counts."""
         key = (tenant, path)
@@ -191,8 +216,29 @@ class View:
             stored = frozenset()
         known = self.tasks(stored.union(self._opened.get(run_id, ())))
         return sorted(
-            (task for task in known if task is not None and task.is_open), key=lambda task: task.index
+            (task for task in known if task is not None and task.is_open), key=lambda task: task.key
         )
+
+    def steps(self, run_id: str, first: int = 0, last: int = MAX_STEPS) -> list[Task]:
+        """Give the tasks of a run's steps from one index to another, in the order of its definition."""
+        run, span = self.run(run_id), (run_id, first, last)
+        stored = self._loaded.spans.get(span)
+        if stored is None:
+            if run is not None and run.version > 0:
+                raise MissingError(Needs(spans=frozenset({span})))
+            stored = frozenset()
+        known = self.tasks(stored.union(self._opened.get(run_id, ())))
+        found = (task for task in known if task is not None and first <= task.index <= last)
+        return sorted(found, key=lambda task: task.key)
+
+    def subworkflow(self, root_id: str, reference: str) -> JsonObject | None:
+        """Give a template as it was frozen into the run that all is part of, or None."""
+        if root_id not in self._loaded.subworkflows:
+            root = self.run(root_id)
+            if root is None or root.version > 0:
+                raise MissingError(Needs(subworkflows=frozenset({root_id})))
+            return (root.subworkflows or {}).get(reference)
+        return self._loaded.subworkflows[root_id].get(reference)
 
     def put(self, task: Task) -> Task:
         """Let a task stand like this from now on."""

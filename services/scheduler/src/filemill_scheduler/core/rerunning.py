@@ -1,0 +1,199 @@
+"""Running parts of an ended run again: what is reset, what is opened again, and what stays as it is.
+
+A step that runs again is *reset*: it waits anew, with the next attempt's number. A parallel or map of which
+only a part runs again is *opened*: what else lies in it keeps its result. Whatever depends on either is reset
+too, and so is everything under ``finally``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from filemill_common.events import Counts, TaskStatus, WorkflowStarted, WorkflowStatus
+from filemill_scheduler.core.choices import heard, names
+from filemill_scheduler.core.maps import slots
+from filemill_scheduler.core.rules import count_ended
+from filemill_scheduler.core.scopes import blame, counted
+from filemill_scheduler.core.state import Run, Task, Unmet, replace
+from filemill_scheduler.core.transitions import run_event
+from filemill_scheduler.core.view import View
+
+_BECAUSE_OF_FAILURE = frozenset({"upstream_failed", "run_failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ids of the tasks that are reset, and of the parallels and maps that are opened again."""
+
+    reset: frozenset[str]
+    opened: frozenset[str]
+
+
+def rerun(view: View, run: Run, *, step: object, index: object) -> tuple[str, str] | None:
+    """Run an ended run's failed steps again, or one step, or one item of a map; and what depends on it.
+
+    Returns:
+        Code and sentence if that cannot be.
+    """
+    tasks = view.steps(run.id)
+    chosen = _chosen(tasks, step, index)
+    if isinstance(chosen, str):
+        return "command_not_applicable", chosen
+    known = {task.id: task for task in tasks}
+    plan = planned(known, chosen)
+    after = [_after(task, plan, known, view) for task in tasks]
+    for before, task in zip(tasks, after, strict=True):
+        if task is not before:
+            view.put(task)
+    run = view.put_run(_reopened(view, run, after))
+    view.owe(run_event(WorkflowStarted, run, now=view.now))
+    view.due.extend(task.id for task in after if task.id in plan.reset)
+    return None
+
+
+def _chosen(tasks: Iterable[Task], step: object, index: object) -> set[str] | str:
+    if step is None:
+        bad = {task.id: task for task in tasks if _is_bad(task)}
+        # What failed because of what lies in it is opened, and not done all over again.
+        caused = {outer for task in bad.values() for outer in task.ancestors}
+        return set(bad) - caused or "no step has failed; name the one to run again"
+    item = None if index is None else index
+    found = {task.id for task in tasks if _is_named(task, step, item)}
+    return found or f"there is no step {step!r}" + ("" if item is None else f" with an item {item!r}")
+
+
+def _is_named(task: Task, step: object, item: object) -> bool:
+    if item is None:
+        return task.item is None and task.step_id == step
+    return task.item == item and task.parent == step
+
+
+def _is_bad(task: Task) -> bool:
+    if task.status is TaskStatus.SKIPPED:
+        return task.reason in _BECAUSE_OF_FAILURE
+    return task.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}
+
+
+def planned(tasks: Mapping[str, Task], chosen: Iterable[str]) -> Plan:
+    """Follow what must run again from what was chosen."""
+    inside: dict[str, list[str]] = {}
+    for task in tasks.values():
+        for outer in task.ancestors:
+            inside.setdefault(outer, []).append(task.id)
+    reset: set[str] = set()
+    opened: set[str] = set()
+    rest = [*chosen, *(task.id for task in tasks.values() if task.in_finally)]
+    while rest:
+        task = tasks.get(rest.pop())
+        if task is None or task.id in reset:
+            continue
+        reset.add(task.id)
+        rest += task.dependents
+        if task.kind == "parallel":
+            rest += inside.get(task.id, ())
+        for outer in task.ancestors:
+            if outer not in opened:
+                opened.add(outer)
+                rest += tasks[outer].dependents
+    # A map that is done all over makes its items anew.
+    dropped = {each for outer in reset if tasks[outer].kind == "map" for each in inside.get(outer, ())}
+    return Plan(frozenset(reset - dropped), frozenset(opened - reset - dropped))
+
+
+def _after(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Task:
+    if task.id in plan.reset:
+        return _reset(task, plan, known)
+    if task.id in plan.opened:
+        return _opened(task, plan, known, view)
+    return task
+
+
+def _fresh(task: Task) -> Task:
+    """Take from a task what its last attempt came to; the next one has the next number."""
+    return replace(
+        task,
+        attempt=max(task.attempt, task.ran + 1),
+        reason=None,
+        output=None,
+        error=None,
+        progress=0,
+        message=None,
+        started_at=None,
+        completed_at=None,
+        duration=None,
+        retry_count=0,
+        losses=0,
+        checkpoint=None,
+        input=None,
+        child=None,
+        queue=(),
+    )
+
+
+def _reset(task: Task, plan: Plan, known: Mapping[str, Task]) -> Task:
+    """Let a task wait anew: what it depends on and is not done again counts as it did."""
+    needed = [known[each] for each in task.depends_on if each in known]
+    gates = sum(task.step_id in names(each) for each in needed)
+    inside = Unmet(total=task.inside.total) if task.kind == "parallel" else Unmet()
+    task = replace(
+        _fresh(task),
+        status=TaskStatus.PENDING,
+        unmet=Unmet(total=len(task.depends_on), gates=gates),
+        barred=False,
+        inside=inside,
+    )
+    for each in needed:
+        if each.id not in plan.reset and each.id not in plan.opened:
+            task = heard(replace(task, unmet=count_ended(task.unmet, each)), each)
+    return task
+
+
+def _opened(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Task:
+    """Let a parallel or map run on: what lies directly in it and is not done again counts as it did."""
+    inside = Unmet(total=task.inside.total)
+    again: list[int] = []
+    for each in known.values():
+        if each.ancestors[-1:] == (task.id,):
+            if each.id not in plan.reset and each.id not in plan.opened:
+                inside = counted(inside, each)
+            elif each.item is not None:
+                again.append(each.item)
+    fresh = _fresh(task)
+    return replace(
+        fresh,
+        status=TaskStatus.RUNNING,
+        ran=fresh.attempt,
+        started_at=view.now,
+        deadline=view.now + timedelta(seconds=task.timeout) if task.timeout is not None else None,
+        inside=inside,
+        queue=tuple(sorted(again))[slots(task) :] if task.kind == "map" else (),
+    )
+
+
+def _reopened(view: View, run: Run, tasks: Iterable[Task]) -> Run:
+    steps = [task for task in tasks if task.item is None]
+    still_open = [task for task in steps if task.is_open]
+    ended = [task.status.value for task in steps if task.status is not None and task.status.is_final]
+    failed = [task for task in steps if not task.ancestors and not task.in_finally and task.is_failure]
+    outputs = {
+        task.step_id: run.outputs[task.step_id]
+        for task in steps
+        if task.step_id in run.outputs and task.status is TaskStatus.COMPLETED
+    }
+    return replace(
+        run,
+        status=WorkflowStatus.RUNNING,
+        outcome=None,
+        error=blame(failed[0]) if failed else None,
+        finishing=False,
+        left=sum(not task.in_finally for task in still_open),
+        finally_left=sum(task.in_finally for task in still_open),
+        counts=Counts(total=len(steps), **{status: ended.count(status) for status in set(ended)}),
+        outputs=outputs,
+        outputs_size=sum(len(json.dumps(output)) for output in outputs.values()),
+        started_at=view.now,
+        completed_at=None,
+        duration=None,
+        waits={},
+    )

@@ -1,0 +1,93 @@
+"""Subworkflows: runs that stand for a step of another run.
+
+A step and its run are brought in line by one function that looks at both, asked for by a `Check` whenever
+either changes: a run within a run within a run is then never decided in one fold.
+"""
+
+from filemill_common.events import Failure, Saw, WorkflowStatus
+from filemill_common.ids import derived_id
+from filemill_common.language import check_input
+from filemill_common.language.document import read
+from filemill_scheduler.core.control import delete_run, hold, release, start
+from filemill_scheduler.core.making import make_run, make_steps
+from filemill_scheduler.core.policy import OUTPUTS_LIMIT
+from filemill_scheduler.core.readiness import rendered
+from filemill_scheduler.core.scopes import end_run
+from filemill_scheduler.core.state import Run, Task
+from filemill_scheduler.core.transitions import cancel, check, conclude, fail, occupy
+from filemill_scheduler.core.view import View
+
+
+def begin_subworkflow(view: View, task: Task) -> None:
+    """Ask for the run that the step stands for.
+
+    Raises:
+        NotReadyError: An expression of its input fails.
+    """
+    given = rendered(view, task, (task.spec or {})["with"])
+    child = derived_id("subworkflow", task.id, task.attempt)
+    task = occupy(view, task, options=given, child=child)
+    view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
+
+
+def bring_in_line(view: View, step: Task) -> None:
+    """Make, end, pause or resume the run that a step stands for, or end the step with it."""
+    child = view.run(step.child) if step.child else None
+    if step.status is None:
+        if child is not None and child.status is not None:
+            delete_run(view, child)
+    elif step.status.is_final:
+        if child is not None and child.is_open:
+            end_run(view, child, WorkflowStatus.CANCELLED)
+    elif child is None:
+        _create(view, step)
+    elif not child.is_open:
+        _conclude(view, step, child)
+    elif view.run_of(step).held != child.held:
+        (release if child.held else hold)(view, child)
+
+
+def _create(view: View, step: Task) -> None:
+    reference = (step.spec or {})["workflow"]
+    document = view.subworkflow(step.partition_key, reference)
+    if document is None:
+        message = f"the run does not hold the template {reference!r}"
+        fail(view, step, Failure(code="unknown_template", message=message))
+        return
+    definition = read(document)
+    problems = check_input(definition, step.options)
+    if problems:
+        message = f"{problems[0].pointer}: {problems[0].message}"
+        fail(view, step, Failure(code="invalid_input", message=message))
+        return
+    run = make_run(
+        definition,
+        id=step.child,
+        tenant=step.tenant,
+        partition_key=step.partition_key,
+        parent_task_id=step.id,
+        traceparent=step.traceparent,
+        user_id=step.user_id or definition.user_id,
+        input=step.options,
+        created_at=view.now,
+    )
+    tasks = make_steps(run, definition)
+    view.tasks(task.id for task in tasks)
+    run = view.put_run(run)
+    for task in tasks:
+        view.put(task)
+    start(view, run, held=view.run_of(step).held)
+
+
+def _conclude(view: View, step: Task, child: Run) -> None:
+    match child.status:
+        case WorkflowStatus.COMPLETED if child.outputs_size > OUTPUTS_LIMIT:
+            message = f"the outputs come to {child.outputs_size} bytes; at most {OUTPUTS_LIMIT} are handed on"
+            fail(view, step, Failure(code="output_too_large", message=message))
+        case WorkflowStatus.COMPLETED:
+            conclude(view, step, child.outputs)
+        case WorkflowStatus.FAILED:
+            message = f"{child.name}: {child.error.message if child.error else 'it failed'}"
+            fail(view, step, Failure(code="subworkflow_failed", message=message))
+        case _:
+            cancel(view, step)
