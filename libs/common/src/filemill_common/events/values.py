@@ -134,6 +134,11 @@ class TaskView(Value):
         progress: 0 to 100; never falls within an attempt.
         duration: Seconds from ``started_at`` to ``completed_at`` of the accepted execution.
         retry_count: Failures so far.
+        kind: What a step is: ``task``, ``condition``, ``parallel``, ``map``, ``wait`` or ``subworkflow``;
+            of all but a task ``type`` says the same.
+        parent: Id of the step, a ``parallel`` or ``map``, that it lies in.
+        item: Which item of a map it works on, from 0.
+        child: Id of the run that a ``subworkflow`` step started.
         reason: Why it was skipped; null in every other status.
         attempt: Number of the last attempt known to have run, 0 before the first.
     """
@@ -143,7 +148,11 @@ class TaskView(Value):
     workflow_id: str | None = None
     step_id: str | None = None
     name: str | None = None
+    kind: str = "task"
     type: str
+    parent: str | None = None
+    item: int | None = None
+    child: str | None = None
     status: TaskStatus
     reason: str | None = None
     priority: int = 5
@@ -195,12 +204,16 @@ class WorkflowView(Value):
     """A run as events show it; its steps are read one by one.
 
     Attributes:
+        partition_key: Id of the root run, which those that it started have too; its commands carry it.
+        parent_task_id: The ``subworkflow`` step that started it; null of a root.
         outputs: Of an ended run: step id to that step's output, for what completed.
         duration: Seconds from ``started_at`` to ``completed_at``.
     """
 
     id: str
     tenant: str = "default"
+    partition_key: str = ""
+    parent_task_id: str | None = None
     name: str
     description: str = ""
     user_id: str | None = None

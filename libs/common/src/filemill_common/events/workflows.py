@@ -15,6 +15,7 @@ class WorkflowCreated(Event):
 
     Attributes:
         definition: The whole definition as validated; the run keeps it, whatever becomes of a template.
+        subworkflows: ``name@version`` to the definition of each template that it uses, at whatever depth.
         start: Whether it runs at once or stays ``pending``.
         body_digest: Digest of the request, to tell a repetition from another request with the same key.
     """
@@ -24,6 +25,7 @@ class WorkflowCreated(Event):
     workflow_id: str
     tenant: str = "default"
     definition: JsonObject
+    subworkflows: JsonObject = Field(default_factory=dict)
     input: JsonObject = Field(default_factory=dict)
     start: bool = True
     user_id: str | None = None
