@@ -59,14 +59,14 @@ class Metrics:
         self.ignored.inc(decision.ignored)
         self.deferred.inc(len(decision.deferred))
         for task in decision.tasks:
-            if task.version == 0 and task.status is not None:
+            if task.version == 0 and task.status is not None and task.kind == "task":
                 self.created.labels(task.type).inc()
         for event in decision.durable:
             match event:
-                case TaskCompleted():
+                case TaskCompleted() if event.task.kind == "task":
                     self.completed.labels(event.task.type).inc()
                     self.duration.labels(event.task.type).observe(event.task.duration or 0)
-                case TaskFailed():
+                case TaskFailed() if event.task.kind == "task":
                     self.failed.labels(event.task.type).inc()
                 case _:
                     pass

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from filemill_common.events import (
     AttemptFailed,
@@ -21,6 +22,7 @@ from filemill_common.events import (
     WorkflowCreated,
 )
 from filemill_common.ids import step_task_id
+from filemill_common.language import dump, load
 from filemill_scheduler.core import Decision, Loaded, Needs, Run, Task, concerns, fold
 from filemill_scheduler.core.state import replace
 from filemill_scheduler.core.view import FileKey
@@ -77,6 +79,18 @@ class MemoryRepository:
             }
             loaded.tasks.update(still_open)
             loaded.open_tasks[run_id] = frozenset(still_open)
+        for span in needs.spans:
+            run_id, first, last = span
+            steps = {
+                task.id: task
+                for task in self.tasks.values()
+                if task.workflow_id == run_id and first <= task.index <= last
+            }
+            loaded.tasks.update(steps)
+            loaded.spans[span] = frozenset(steps)
+        for run_id in needs.subworkflows:
+            root = self.runs.get(run_id)
+            loaded.subworkflows[run_id] = (root.subworkflows if root else None) or {}
 
     def _write(self, decision: Decision) -> Updated:
         self.tasks.update({task.id: replace(task, version=task.version + 1) for task in decision.tasks})
@@ -118,14 +132,30 @@ class Scene:
         self, run_id: str = "run", *, start: bool = True, value: JsonObject | None = None, **steps: JsonObject
     ) -> WorkflowCreated:
         """Ask for a run."""
-        definition = {
-            "name": run_id,
-            "steps": [{"id": name, "type": "task", "task": "echo", **step} for name, step in steps.items()],
-        }
+        named = [{"id": name, "type": "task", "task": "echo", **step} for name, step in steps.items()]
+        return self.asked(run_id, start=start, value=value, steps=named)
+
+    def define(self, run_id: str = "run", **asked: Any) -> Decision:
+        """Create a run of a definition, given as its fields; see `asked`."""
+        return self.play(self.asked(run_id, **asked))
+
+    def asked(
+        self,
+        run_id: str = "run",
+        *,
+        start: bool = True,
+        value: JsonObject | None = None,
+        subworkflows: JsonObject | None = None,
+        **definition: Any,
+    ) -> WorkflowCreated:
+        """Ask for a run of a definition, checked as at the door."""
         return WorkflowCreated(
             workflow_id=run_id,
             partition_key=run_id,
-            definition=definition,
+            definition=dump(load({"name": run_id, **definition}, task_types=None)),
+            subworkflows={
+                name: dump(load(each, task_types=None)) for name, each in (subworkflows or {}).items()
+            },
             input=value or {},
             start=start,
             time=self.state.now,
@@ -141,8 +171,16 @@ class Scene:
         return TaskCreated(task_id=task_id, task=asked, partition_key=task_id, time=self.state.now)
 
     def task(self, name: str, run_id: str = "run") -> Task:
-        """Give a run's step by its id, or a task of its own."""
-        return self.state.tasks.get(step_task_id(run_id, name)) or self.state.tasks[name]
+        """Give a run's step by its id, a map's item as ``map[0]``, or a task of its own."""
+        of, _, item = name.removesuffix("]").rpartition("[")
+        task_id = step_task_id(run_id, of, int(item)) if of else step_task_id(run_id, name)
+        return self.state.tasks.get(task_id) or self.state.tasks[name]
+
+    def follow(self) -> Decision:
+        """Fold the looks that the last decision owes, and those that these owe, until none is left."""
+        while looks := [event for event in self.last.owed if isinstance(event, Check)]:
+            self.play(*looks)
+        return self.last
 
     def code(self, name: str) -> str | None:
         """Tell the code of a task's last error."""
@@ -157,7 +195,7 @@ class Scene:
         """Tell the status of each of a run's steps."""
         return {
             task.step_id or "": str(task.status)
-            for task in sorted(self.state.tasks.values(), key=lambda task: task.index)
+            for task in sorted(self.state.tasks.values(), key=lambda task: task.key)
             if task.workflow_id == run_id
         }
 
@@ -197,17 +235,30 @@ class Scene:
         told = {"command_id": str(self._commands), "task_id": task_id, "partition_key": task_id}
         return TaskCommand.model_validate({**told, "command": command})
 
-    def run_command(self, run_id: str, command: str) -> WorkflowCommand:
-        """Ask for something to be done with a run; each call is a command of its own."""
+    def run_command(self, run_id: str, command: str, **arguments: Any) -> WorkflowCommand:
+        """Ask for something to be done with a run; each call is a command of its own, newer than the last."""
         self._commands += 1
-        told = {"command_id": str(self._commands), "workflow_id": run_id, "partition_key": run_id}
-        return WorkflowCommand.model_validate({**told, "command": command})
+        return WorkflowCommand.model_validate(
+            {
+                "command_id": str(self._commands),
+                "sequence": self._commands,
+                "workflow_id": run_id,
+                "partition_key": run_id,
+                "command": command,
+                "arguments": arguments,
+            }
+        )
+
+    def say(self, name: str, **payload: Any) -> Decision:
+        """Send a signal to the run."""
+        return self.play(self.run_command("run", "signal", name=name, payload=payload))
 
     def check(self, name: str, saw: Saw) -> Check:
         """Look at a task for what is due, as a timer or sweep that saw it now would."""
         task = self.task(name)
         moments = {
             Saw.RETRY_DUE: task.due_at,
+            Saw.WAIT_OVER: task.due_at,
             Saw.STUB_EXPIRED: task.due_at,
             Saw.OVERDUE: task.deadline,
             Saw.LEASE_LAPSED: task.lease_until,

@@ -130,12 +130,7 @@ def _task(run: Run, step: Step | Item, task_id: str) -> Task:
 
 
 def item_task(run: Run, of: Task, number: int, item: object, before: Task | None, *, now: datetime) -> Task:
-    """Make the task of a map's item, in the place of one that an earlier try of the map left there.
-
-    Args:
-        of: The map.
-        number: Which item, from 0.
-    """
+    """Make the task of an item of the map ``of``, in the place of one that an earlier try left there."""
     said: JsonObject = (of.spec or {})["step"]
     step = read_item(said)
     fresh = replace(

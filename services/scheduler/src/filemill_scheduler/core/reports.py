@@ -23,7 +23,6 @@ from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.core.subworkflows import bring_in_line
 from filemill_scheduler.core.transitions import (
     complete,
-    conclude,
     fail,
     fail_attempt,
     lose,
@@ -35,7 +34,7 @@ from filemill_scheduler.core.transitions import (
     unknown_dependency,
 )
 from filemill_scheduler.core.view import View
-from filemill_scheduler.core.waits import time_out
+from filemill_scheduler.core.waits import end_wait, time_out
 
 _TAKEN = frozenset({TaskStatus.READY, TaskStatus.RUNNING})
 
@@ -145,10 +144,10 @@ def on_check(view: View, event: Check) -> None:
         view.ignored += 1
         return
     match event.saw, task.status:
-        case Saw.RETRY_DUE, TaskStatus.RETRYING if task.due_at == event.at:
-            offer(view, task)
-        case Saw.WAIT_OVER, TaskStatus.RUNNING if task.due_at == event.at:
-            conclude(view, task, {})
+        case Saw.RETRY_DUE | Saw.WAIT_OVER, TaskStatus.RETRYING | TaskStatus.RUNNING if (
+            task.due_at == event.at
+        ):
+            (offer if task.kind == "task" else end_wait)(view, task)
         case Saw.OVERDUE, TaskStatus.RUNNING if task.deadline == event.at:
             _overdue(view, task)
         case Saw.LEASE_LAPSED, TaskStatus.RUNNING if (

@@ -85,9 +85,10 @@ def planned(tasks: Mapping[str, Task], chosen: Iterable[str]) -> Plan:
     opened: set[str] = set()
     rest = [*chosen, *(task.id for task in tasks.values() if task.in_finally)]
     while rest:
-        task = tasks.get(rest.pop())
-        if task is None or task.id in reset:
+        found = rest.pop()
+        if found not in tasks or found in reset:
             continue
+        task = tasks[found]
         reset.add(task.id)
         rest += task.dependents
         if task.kind == "parallel":

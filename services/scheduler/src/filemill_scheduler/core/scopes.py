@@ -62,16 +62,17 @@ def _count(view: View, run: Run, task: Task) -> Run:
     if task.item is None and task.status is not None:
         status = task.status.value
         counts = left.counts.model_copy(update={status: getattr(left.counts, status) + 1})
-        left = replace(left, counts=counts, **_left(left, task))
+        left = replace(
+            left,
+            counts=counts,
+            left=left.left - (not task.in_finally),
+            finally_left=left.finally_left - task.in_finally,
+        )
         if task.status is TaskStatus.COMPLETED and task.output and task.step_id:
             size = left.outputs_size + len(json.dumps(task.output))
             kept = {**left.outputs, task.step_id: task.output} if size <= OUTPUTS_LIMIT else left.outputs
             left = replace(left, outputs=kept, outputs_size=size)
     return left if left is run else view.put_run(left)
-
-
-def _left(run: Run, task: Task) -> dict[str, int]:
-    return {"finally_left": run.finally_left - 1} if task.in_finally else {"left": run.left - 1}
 
 
 def counted(inside: Unmet, ended: Task) -> Unmet:
@@ -118,11 +119,9 @@ def _fail_around(view: View, around: Task, task: Task) -> Task:
 
 
 def stop_inside(view: View, around: Task, *, reason: str, under_way: bool = True) -> None:
-    """Skip what lies in a parallel or map, at whatever depth, and has not begun; cancel the rest.
+    """Skip what lies in a parallel or map, at whatever depth, and has not begun.
 
-    Args:
-        reason: Why what has not begun is skipped.
-        under_way: Whether what has begun is cancelled.
+    What is ``under_way`` is cancelled, or else left to finish.
     """
     for each in view.steps(around.workflow_id or "", around.index, around.last):
         if each.is_open and around.id in each.ancestors:
@@ -166,10 +165,8 @@ def end_run(
     """Settle what a run comes to, and stop whatever it still has open but its ``finally`` steps.
 
     What is under way is cancelled. What has not begun is skipped (``run_failed``) when the run failed,
-    and cancelled when somebody cancelled it, which also ends a pause.
-
-    Args:
-        wholly: Whether the ``finally`` steps are stopped too; those of a run that never began are.
+    and cancelled when somebody cancelled it, which also ends a pause. ``wholly`` stops the ``finally`` steps
+    too, as it does in a run that never began.
     """
     open_tasks = view.open_tasks(run.id)
     run = view.put_run(replace(run, outcome=status, error=error or run.error))

@@ -66,8 +66,8 @@ class Task:
     Attributes:
         version: Of the stored document, 0 if it is not stored; every write is guarded by it.
         kind: What it is to its run; only a ``task`` is work for a worker.
-        parent: Step id of the parallel or map that it lies in, ``ancestors`` the task ids of all of these, the
-            outermost first.
+        parent: Step id of the parallel or map that it lies in.
+        ancestors: Task ids of all that it lies in, the outermost first.
         item: Which item of a map it is for, from 0.
         last: Index of the last step that lies in it.
         spec: What a step that is no task says beyond what all say.

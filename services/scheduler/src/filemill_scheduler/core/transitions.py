@@ -9,7 +9,7 @@
 | pending | skipped | its rule, its ``if``, a condition or the end of its run keep it from beginning |
 | pending | failed | its expression, options or input are wrong, which shows only when it could begin |
 | ready, running | completed, failed, retrying | a worker's report (a short task is never seen running) |
-| running | completed, failed, skipped | what it waited for came, what lies in it ended, or its time was over |
+| running | completed, failed, skipped | what it waited for came, what lies in it ended, its time was over |
 | running | ready | its worker was lost or shut down: no failure, so no waiting |
 | ready, running | retrying | the same, while its run is paused: nothing new starts |
 | retrying | ready | its retry is due |

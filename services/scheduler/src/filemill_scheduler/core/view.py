@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
 from filemill_common.events import Event, JsonObject, StoredFile
 from filemill_common.language.model import MAX_STEPS
@@ -121,6 +122,9 @@ class MissingError(Exception):
         self.needs = needs
 
 
+_key = attrgetter("key")
+
+
 class View:
     """A working copy for one fold; what is put is seen by what follows.
 
@@ -215,9 +219,7 @@ class View:
                 raise MissingError(Needs(runs_open_tasks=frozenset({run_id})))
             stored = frozenset()
         known = self.tasks(stored.union(self._opened.get(run_id, ())))
-        return sorted(
-            (task for task in known if task is not None and task.is_open), key=lambda task: task.key
-        )
+        return sorted((task for task in known if task is not None and task.is_open), key=_key)
 
     def steps(self, run_id: str, first: int = 0, last: int = MAX_STEPS) -> list[Task]:
         """Give the tasks of a run's steps from one index to another, in the order of its definition."""
@@ -229,7 +231,7 @@ class View:
             stored = frozenset()
         known = self.tasks(stored.union(self._opened.get(run_id, ())))
         found = (task for task in known if task is not None and first <= task.index <= last)
-        return sorted(found, key=lambda task: task.key)
+        return sorted(found, key=_key)
 
     def subworkflow(self, root_id: str, reference: str) -> JsonObject | None:
         """Give a template as it was frozen into the run that all is part of, or None."""
@@ -244,7 +246,7 @@ class View:
         """Let a task stand like this from now on."""
         task = replace(task, updated_at=self.now)
         before = self._tasks.get(task.id) or self._loaded.tasks.get(task.id)
-        if task.workflow_id is not None and (before is None or before.workflow_id is None):
+        if task.workflow_id is not None and (before is None or not before.is_open):
             self._opened.setdefault(task.workflow_id, []).append(task.id)
         self._tasks[task.id] = task
         return task

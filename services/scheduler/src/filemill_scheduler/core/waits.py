@@ -85,6 +85,11 @@ def on_signal(view: View, run: Run, name: str, payload: JsonObject) -> bool:
     return True
 
 
+def end_wait(view: View, task: Task) -> None:
+    """End a wait whose time has come."""
+    conclude(view, task, {})
+
+
 def time_out(view: View, task: Task) -> None:
     """Do what the step says about a signal that did not come in time."""
     match (task.spec or {})["on_timeout"]:

@@ -42,7 +42,7 @@ class Due:
         self._clock = clock
 
     async def timers(self) -> tuple[Check, ...]:
-        """Look for retries, time-outs and stubs whose time has come."""
+        """Look for retries, waits, time-outs and stubs whose time has come."""
         now = await self._clock.now()
         by_due = await self._find({"due_at": {"$lte": now}}, "due_at")
         overdue = await self._find({"deadline": {"$lte": now}}, "deadline")
@@ -100,7 +100,9 @@ class Due:
         return Counter({each["_id"]: each["count"] for each in found})
 
     async def _find(self, condition: Document, moment: str) -> list[Document]:
-        seen: dict[str, Any] = dict.fromkeys(("attempt", "partition_key", "status", "type", moment), True)
+        seen: dict[str, Any] = dict.fromkeys(
+            ("attempt", "partition_key", "status", "kind", "type", moment), True
+        )
         with translated():
             return await self._tasks.find(condition, seen).sort(moment, 1).limit(_MOST).to_list(None)
 
@@ -116,4 +118,6 @@ class Due:
 
 
 def _due_kind(task: Document) -> Saw:
-    return Saw.STUB_EXPIRED if task.get("status") is None else Saw.RETRY_DUE
+    if task.get("status") is None:
+        return Saw.STUB_EXPIRED
+    return Saw.WAIT_OVER if task.get("kind") == "wait" else Saw.RETRY_DUE

@@ -23,6 +23,7 @@ from filemill_common.store import (
     alias_update,
     translated,
 )
+from filemill_common.store.documents import decode_json
 from filemill_common.store.indexes import FILE_METADATA, FILES, OUTBOX, TASKS, WORKFLOWS
 from filemill_scheduler.core import Decision, Loaded, Needs, concerns
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
@@ -36,8 +37,8 @@ READS: Final = 20
 _RACES: Final = 50
 _ABANDONED: Final = timedelta(seconds=2)
 """A transaction of ours goes on within milliseconds; one that did not for so long has lost its process."""
-_UNSEEN: Final = {"definition": False}
-"""Never needed to decide, and up to 4 MB."""
+_UNSEEN: Final = {"definition": False, "subworkflows": False}
+"""Up to 4 MB, and hardly ever needed to decide."""
 _OPEN: Final = ["pending", "ready", "running", "retrying"]
 
 _log = structlog.get_logger(__name__)
@@ -170,7 +171,7 @@ class Repository:
         raise AssertionError("the fold asked for more in its last round")
 
     async def _read(self, session: Session, needs: Needs, loaded: Loaded) -> None:
-        if needs.tasks or needs.runs_open_tasks:
+        if needs.tasks or needs.runs_open_tasks or needs.spans:
             await self._read_tasks(session, needs, loaded)
         if needs.runs:
             found = self._store.collection(WORKFLOWS).find(
@@ -178,6 +179,11 @@ class Repository:
             )
             loaded.runs.update(dict.fromkeys(needs.runs))
             loaded.runs.update({each["_id"]: RUN_SHAPE.read(each) for each in await found.to_list(None)})
+        for run_id in needs.subworkflows:
+            frozen = await self._store.collection(WORKFLOWS).find_one(
+                {"_id": run_id}, {"subworkflows": True}, session=session
+            )
+            loaded.subworkflows[run_id] = decode_json((frozen or {}).get("subworkflows")) or {}
         if needs.files:
             loaded.files.update(dict.fromkeys(needs.files))
             loaded.files.update(await self._files.get_many(needs.files, session=session))
@@ -193,6 +199,14 @@ class Repository:
             still_open = {each["_id"]: TASK_SHAPE.read(each) for each in await found.to_list(None)}
             loaded.tasks.update(still_open)
             loaded.open_tasks[run_id] = frozenset(still_open)
+        for span in needs.spans:
+            run_id, first, last = span
+            found = tasks.find(
+                {"workflow_id": run_id, "index": {"$gte": first, "$lte": last}}, session=session
+            )
+            steps = {each["_id"]: TASK_SHAPE.read(each) for each in await found.to_list(None)}
+            loaded.tasks.update(steps)
+            loaded.spans[span] = frozenset(steps)
 
     async def _write(
         self, session: Session, loaded: Loaded, decision: Decision, now: datetime, confirmed: list[str]
