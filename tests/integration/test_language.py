@@ -1,4 +1,4 @@
-"""Every kind of step on real files, as the examples say it; and a long workflow through deaths in the middle."""
+"""Every kind of step on real files, as the examples say it; and a long run through deaths in the middle."""
 
 from pathlib import Path
 from typing import Any
