@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from filemill_common.language import check_input, load, parse_yaml, references
+from filemill_common.language import check_input, load, parse_yaml, references, task_places
 from filemill_common.task_types import option_models
 
 EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
@@ -19,10 +19,11 @@ class TestExamples:
         (path,) = (path for path in EXAMPLES if path.stem == "video-processing")
         definition = load(parse_yaml(path.read_text()), task_types=option_models())
 
-        assert [(step.id, step.depends_on, references(step.with_)) for step in definition.steps] == [
-            ("transcode", (), frozenset()),
-            ("thumbnail", ("transcode",), {"transcode"}),
-            ("preview", ("transcode",), {"transcode"}),
+        assert [(place, references(task.with_)) for place, task in task_places(definition)] == [
+            ("/steps/0", frozenset()),
+            ("/steps/1", {"transcode"}),
+            ("/steps/2", {"transcode"}),
         ]
+        assert [step.depends_on for step in definition.steps] == [(), ("transcode",), ("transcode",)]
         assert check_input(definition, {"input_file": "clip.mp4"}) == ()
         assert [problem.code for problem in check_input(definition, {})] == ["missing_field"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from filemill_common.language import Definition, InvalidDefinitionError, Step, load
+from filemill_common.language import Definition, InvalidDefinitionError, TaskStep, load
 
 
 def flat(*steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -42,14 +42,14 @@ class TestTheFlatShape:
             description="two steps",
             user_id="u1",
             steps=(
-                Step(
+                TaskStep(
                     id="s1",
                     name="Convert",
                     order=1,
                     task="video_convert",
                     with_={"input_file": "in.mp4", "output_file": "out.webm", "crf": 30},
                 ),
-                Step(
+                TaskStep(
                     id="s7",
                     name="Thumbnail",
                     order=7,
@@ -111,14 +111,13 @@ class TestTheFlatShape:
             ("/steps/3/depends_on", "wrong_type"),
             ("/steps/3/id", "unknown_field"),
             ("/steps/3/order", "wrong_type"),
-            ("/steps/4/config/type", "missing_field"),
-            ("/steps/4/type", "unsupported_step_type"),
+            ("/steps/4/config/cases", "missing_field"),
         ]
 
     def test_is_known_by_config_in_any_step_and_by_nothing_else(self) -> None:
         ours = {"name": "x", "steps": [{"id": "a", "order": 1, "task": "echo"}]}
 
-        assert load(ours, task_types=None).steps == (Step(id="a", order=1, task="echo"),)
+        assert load(ours, task_types=None).steps == (TaskStep(id="a", order=1, task="echo"),)
         assert places(flat({"order": 1}, {"order": 2, "config": CONVERT})) == [
             ("/steps/0/config/type", "missing_field")
         ]

@@ -13,7 +13,7 @@ from filemill_common.language import (
     Notify,
     Problem,
     Retry,
-    Step,
+    TaskStep,
     UrlTarget,
     check_options,
     dump,
@@ -85,8 +85,8 @@ class TestADefinition:
             user_id="u1",
             input={"type": "object"},
             steps=(
-                Step(id="first", task="video_convert"),
-                Step(
+                TaskStep(id="first", task="video_convert"),
+                TaskStep(
                     id="second-1",
                     name="Second",
                     order=2,
@@ -121,11 +121,14 @@ class TestADefinition:
                     "type": "task",
                     "task": "echo",
                     "with": {"nothing": None},
+                    "allow_failure": False,
                     "depends_on": [],
+                    "trigger_rule": "all_success",
                     "retry": {"max_retries": 2, "retry_delay": 1},
                     "timeout": 1.5,
                 }
             ],
+            "finally": [],
             "notify": [],
         }
 
@@ -150,7 +153,7 @@ class TestADefinition:
     def test_may_hold_keys_with_dollars_and_dots_as_plain_data(self) -> None:
         given = document(step("a", **{"with": {"$set": {"a.b": 1}, "": 2}}))
 
-        assert load(given, task_types=None).steps[0].with_ == {"$set": {"a.b": 1}, "": 2}
+        assert dump(load(given, task_types=None))["steps"][0]["with"] == {"$set": {"a.b": 1}, "": 2}
 
 
 class TestProblems:
@@ -158,7 +161,7 @@ class TestProblems:
         given = document(
             step("transcode", with_={}, timeout="soon"),
             step("preview", "transcod", **{"with": {"at": "${{ inputs.x }}"}}),
-            {"id": "wait", "type": "wait", "depends_on": ["preview"]},
+            {"id": "wait", "type": "weit", "depends_on": ["preview"]},
             "no step",
             nme="x",
         )
@@ -196,12 +199,13 @@ class TestProblems:
             Problem(
                 pointer="/steps/2/type",
                 code="unsupported_step_type",
-                message="no step type 'wait'; there is task",
+                message="no step type 'weit'; there is task, condition, parallel, map, wait, subworkflow",
+                suggestion="did you mean 'wait'?",
             ),
             Problem(
                 pointer="/steps/3",
                 code="wrong_type",
-                message="Input should be a valid object or instance of Step",
+                message="a step is an object, not str",
             ),
         ]
 

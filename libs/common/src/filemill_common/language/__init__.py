@@ -1,7 +1,7 @@
 """The workflow language: definitions, their checks, and the expressions in them. All of it is pure."""
 
 from filemill_common.language.checks import check_options
-from filemill_common.language.document import dump, load
+from filemill_common.language.document import check_text, dump, load, pointers_of
 from filemill_common.language.expressions import evaluate, references, references_of, render
 from filemill_common.language.model import (
     ConditionStep,
@@ -18,11 +18,11 @@ from filemill_common.language.model import (
     UrlTarget,
     WaitStep,
 )
-from filemill_common.language.plan import Node, nodes
+from filemill_common.language.plan import Node, nodes, task_places
 from filemill_common.language.problems import InvalidDefinitionError, Problem
-from filemill_common.language.schema import check_input
+from filemill_common.language.schema import check_input, check_value
 from filemill_common.language.syntax import ExpressionError
-from filemill_common.language.yaml_text import parse_yaml
+from filemill_common.language.yaml_text import Places, parse_yaml, read_yaml
 
 __all__ = [
     "ConditionStep",
@@ -35,6 +35,7 @@ __all__ = [
     "Node",
     "Notify",
     "ParallelStep",
+    "Places",
     "Problem",
     "Retry",
     "Step",
@@ -44,12 +45,17 @@ __all__ = [
     "WaitStep",
     "check_input",
     "check_options",
+    "check_text",
+    "check_value",
     "dump",
     "evaluate",
     "load",
     "nodes",
     "parse_yaml",
+    "pointers_of",
+    "read_yaml",
     "references",
     "references_of",
     "render",
+    "task_places",
 ]

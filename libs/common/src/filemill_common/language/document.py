@@ -1,25 +1,20 @@
 """From a document to a definition and back: `load` reports every problem at once."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
-from filemill_common.language.checks import Steps, TaskTypes, notify_problems, readable, task_problems
-from filemill_common.language.flat import from_flat, is_flat, to_flat_pointer
-from filemill_common.language.model import Definition, Item, Step, field_names
-from filemill_common.language.problems import InvalidDefinitionError, Problem, Speller, pointer
+from filemill_common.language.checks import TaskTypes, notify_problems, step_problems
+from filemill_common.language.flat import Turned, is_flat
+from filemill_common.language.model import MAX_STEPS, Definition, Item, Step
+from filemill_common.language.places import places
+from filemill_common.language.problems import InvalidDefinitionError, Problem, Speller
+from filemill_common.language.relations import Relations
 from filemill_common.language.schema import schema_problems
+from filemill_common.language.structure import structure_problems
 from filemill_common.language.values import json_problems
-
-STEP_TYPES = ("task",)
-_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field", "too_long": "too_large"}
-_PATTERNS = {
-    "id": "an id is a letter or _, then up to 63 letters, digits, _ and -",
-    "depends_on": "an id is a letter or _, then up to 63 letters, digits, _ and -",
-    "to": "an address of email has a name, one @ and a domain",
-    "url": "an address begins with http:// or https:// and a host",
-}
+from filemill_common.language.yaml_text import Places, read_yaml
 
 
 def load(document: object, *, task_types: TaskTypes | None) -> Definition:
@@ -41,15 +36,49 @@ def load(document: object, *, task_types: TaskTypes | None) -> Definition:
     if not is_flat(document):
         definition, problems = _checked(document, task_types)
     else:
-        ours, found = from_flat(document)
-        definition, problems = _checked(ours, task_types)
-        moved = (p.model_copy(update={"pointer": to_flat_pointer(p.pointer)}) for p in problems)
+        turned = Turned(document)
+        definition, problems = _checked(turned.document, task_types)
+        moved = (p.model_copy(update={"pointer": turned.pointer(p.pointer)}) for p in problems)
         # What could not be turned has been said, and leads to more that is not worth saying.
-        said = tuple(problem.pointer + "/" for problem in found)
-        problems = [*found, *(p for p in moved if not (p.pointer + "/").startswith(said))]
+        said = tuple(problem.pointer + "/" for problem in turned.problems)
+        problems = [*turned.problems, *(p for p in moved if not (p.pointer + "/").startswith(said))]
     if definition is None or problems:
         raise InvalidDefinitionError(problems)
     return definition
+
+
+def check_text(text: str, *, task_types: TaskTypes | None) -> tuple[Definition | None, tuple[Problem, ...]]:
+    """Check a definition as somebody wrote it, in YAML or JSON.
+
+    Args:
+        text: The whole file.
+        task_types: As for `load`.
+
+    Returns:
+        The definition, or None and its problems, each with the line and column of its place, or of the
+        nearest one around it where something is missing.
+    """
+    try:
+        document, places_of = read_yaml(text)
+    except InvalidDefinitionError as error:
+        return None, error.problems
+    try:
+        return load(document, task_types=task_types), ()
+    except InvalidDefinitionError as error:
+        return None, tuple(_located(problem, places_of) for problem in error.problems)
+
+
+def _located(problem: Problem, places_of: Places) -> Problem:
+    line, column = places_of.of(problem.pointer)
+    return problem.model_copy(update={"line": line, "column": column})
+
+
+def pointers_of(document: Mapping[str, Any]) -> Callable[[str], str]:
+    """Give what turns a pointer into our shape into one into a document as it was given.
+
+    For those who check more of a definition than `load` does, with the pointers of `task_places`.
+    """
+    return Turned(document).pointer if is_flat(document) else str
 
 
 def dump(definition: Definition) -> dict[str, Any]:
@@ -85,6 +114,7 @@ def read_item(document: object) -> Item:
 
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+_FIRST = ("id", "name", "type")
 _USERS = frozenset({"input", "with_", "schema_", "items"})
 """Fields whose values are the user's and not the model's: a null among them stays."""
 
@@ -94,10 +124,17 @@ def _document(value: object) -> object:
         case BaseModel():
             plain = value.model_dump(by_alias=False, exclude=set(_USERS), exclude_none=True)
             fields = type(value).model_fields
+            given = {name: item for name, item in value if item is not None}
+            # People look for what it is called first.
+            order = [
+                *(name for name in _FIRST if name in given),
+                *(name for name in given if name not in _FIRST),
+            ]
             return {
-                fields[name].alias or name: _lists(given) if name in _USERS else _inner(given, plain[name])
-                for name, given in value
-                if given is not None
+                fields[name].alias or name: _lists(given[name])
+                if name in _USERS
+                else _inner(given[name], plain[name])
+                for name in order
             }
         case _:
             raise TypeError(f"{type(value).__name__} is no part of a definition")
@@ -127,61 +164,25 @@ def _checked(
     if any(problem.code == "too_large" for problem in unclean):
         return None, unclean
     speller = Speller()
-    raw = document.get("steps")
-    steps = raw if isinstance(raw, list) else []
-    foreign = {
-        at
-        for at, step in enumerate(steps)
-        if isinstance(step, dict) and _is_foreign(step.get("type", "task"))
-    }
     definition: Definition | None = None
     structure: list[Problem] = []
     try:
         definition = Definition.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
-        structure = [
-            _structure_problem(detail, speller)
-            for detail in error.errors(include_url=False, include_context=False, include_input=False)
-            if detail["loc"][:1] != ("steps",) or not foreign.intersection(detail["loc"][1:2])
-        ]
-    places = {problem.pointer for problem in unclean}
-    problems = [*unclean, *(problem for problem in structure if problem.pointer not in places)]
-    problems += (_foreign_problem(at, steps[at]["type"], speller) for at in sorted(foreign))
-    found = Steps(steps)
-    problems += found.graph_problems(speller)
-    for at, step in found.readable:
-        if at not in foreign:
-            problems += task_problems(at, step, task_types, speller)
-        problems += found.expression_problems(at, step, speller)
+        said = {problem.pointer for problem in unclean}
+        structure = [p for p in structure_problems(error, document, speller) if p.pointer not in said]
+    problems = [*unclean, *structure]
+    found = [*places(document)]
+    relations = Relations(found)
+    problems += relations.problems(speller)
+    for place in found:
+        problems += step_problems(place, relations, task_types, speller)
     problems += notify_problems(document.get("notify"))
     schema = document.get("input")
-    if isinstance(schema, dict) and not any(place.startswith("/input") for place in places):
-        problems += schema_problems(schema)
+    if isinstance(schema, dict):
+        problems += schema_problems(schema, "input")
+    count = sum(not place.is_item for place in found)
+    if count > MAX_STEPS and not any(problem.code == "too_large" for problem in structure):
+        message = f"there are {count} steps in all; at most {MAX_STEPS} are allowed"
+        problems.append(Problem(pointer="/steps", code="too_large", message=message))
     return definition, problems
-
-
-def _is_foreign(kind: object) -> bool:
-    return isinstance(kind, str) and kind not in STEP_TYPES
-
-
-def _foreign_problem(at: int, kind: str, speller: Speller) -> Problem:
-    return Problem(
-        pointer=pointer("steps", at, "type"),
-        code="unsupported_step_type",
-        message=f"no step type {kind[:80]!r}; there is {', '.join(STEP_TYPES)}",
-        suggestion=speller.suggestion(kind, STEP_TYPES),
-    )
-
-
-def _structure_problem(detail: ErrorDetails, speller: Speller) -> Problem:
-    path, kind = detail["loc"], detail["type"]
-    message, suggestion = readable(detail), None
-    if kind == "string_pattern_mismatch":
-        message = _PATTERNS[next(part for part in reversed(path) if isinstance(part, str))]
-    elif kind == "extra_forbidden":
-        name = str(path[-1])
-        message = f"no field {name[:80]!r} here"
-        suggestion = speller.suggestion(name, field_names(Definition, path[:-1]))
-    wrong = "wrong_type" if kind.endswith("_type") else "invalid_value"
-    code = _CODES.get(kind, wrong)
-    return Problem(pointer=pointer(*path), code=code, message=message, suggestion=suggestion)

@@ -1,7 +1,7 @@
 """A definition: what a workflow is to do, checked and frozen."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -65,8 +65,13 @@ def _text(value: object) -> object:
 
 
 def _moment(value: str) -> str:
-    if "${{" not in value and datetime.fromisoformat(value).tzinfo is None:
-        raise ValueError("a point in time has an offset, as in 2026-11-05T08:00:00Z")
+    if "${{" not in value:
+        try:
+            is_exact = datetime.fromisoformat(value).tzinfo is not None
+        except ValueError:
+            is_exact = False
+        if not is_exact:
+            raise ValueError("a point in time has a date, a time and an offset, as in 2026-11-05T08:00:00Z")
     return value
 
 
@@ -126,7 +131,8 @@ class _Node(_Part):
 
     Attributes:
         if_: The step is skipped where this is false. Looked at after the trigger rule.
-        allow_failure: Whether the run, or what the step lies in, is not failed by it. What depends on it sees that it failed.
+        allow_failure: Whether the run, or what the step lies in, is not failed by it. What depends on it
+            sees that it failed.
         timeout: Longest run of one attempt, over 0 and at most 30 days.
     """
 
@@ -316,6 +322,22 @@ Step = Annotated[
     Discriminator(_kind),
 ]
 """A node of a workflow: a ``task``, where it does not say what it is."""
+
+
+STEP_MODELS: Mapping[str, type[BaseModel]] = {
+    "task": TaskStep,
+    "condition": ConditionStep,
+    "parallel": ParallelStep,
+    "map": MapStep,
+    "wait": WaitStep,
+    "subworkflow": SubworkflowStep,
+}
+ITEM_MODELS: Mapping[str, type[BaseModel]] = {
+    "task": TaskItem,
+    "map": MapItem,
+    "wait": WaitItem,
+    "subworkflow": SubworkflowItem,
+}
 
 
 class EmailTarget(_Part):

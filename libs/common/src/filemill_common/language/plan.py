@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from filemill_common.language.model import ConditionStep, Definition, ParallelStep, Step
+from filemill_common.language.model import (
+    ConditionStep,
+    Definition,
+    Item,
+    MapItem,
+    ParallelStep,
+    Step,
+    TaskItem,
+)
+from filemill_common.language.problems import pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,30 @@ def nodes(definition: Definition) -> tuple[Node, ...]:
         )
         for index, (step, parent, branch, in_finally) in enumerate(placed)
     )
+
+
+def task_places(definition: Definition) -> Iterator[tuple[str, TaskItem]]:
+    """Give every task of a definition, those in branches, maps and ``finally`` too, with its pointer.
+
+    The pointer (RFC 6901) is one into our shape; `pointers_of` says where that was in a flat document.
+    """
+    for name, steps in (("steps", definition.steps), ("finally", definition.finally_)):
+        for at, step in enumerate(steps):
+            yield from _tasks(step, pointer(name, at))
+
+
+def _tasks(step: Step | Item, place: str) -> Iterator[tuple[str, TaskItem]]:
+    match step:
+        case TaskItem():
+            yield place, step
+        case MapItem():
+            yield from _tasks(step.step, f"{place}/step")
+        case ParallelStep():
+            for branch, steps in step.branches.items():
+                for at, each in enumerate(steps):
+                    yield from _tasks(each, place + pointer("branches", branch, at))
+        case _:
+            pass
 
 
 _Placed = tuple[Step, str | None, str | None, bool]

@@ -28,6 +28,8 @@ class Problem(BaseModel):
         code: Short and stable.
         message: A sentence with the values in it.
         suggestion: What was probably meant, or None.
+        line: Where it stands in a text, from 1 on; None for what was no text.
+        column: From 1 on, in characters.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +38,8 @@ class Problem(BaseModel):
     code: str
     message: _Text
     suggestion: _Text | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class InvalidDefinitionError(FilemillError):
@@ -74,6 +78,11 @@ def _place(problem: Problem) -> list[tuple[int, str]]:
 def pointer(*parts: str | int) -> str:
     """Join parts to a JSON pointer, escaped as RFC 6901 asks."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def parts_of(place: str) -> list[str]:
+    """Split a JSON pointer into its parts, unescaped."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in place.split("/")[1:]]
 
 
 class Speller:

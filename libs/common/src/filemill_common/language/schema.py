@@ -6,7 +6,7 @@ checks it: patterns run on RE2, references stay inside the schema, and the work 
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -41,43 +41,52 @@ class _TooMuchWorkError(FilemillError):
     code = "too_complex"
 
 
-def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """Say why a value is no schema for inputs.
+def schema_problems(schema: Mapping[str, Any], *place: str | int) -> Iterator[Problem]:
+    """Say why a value is no schema for inputs and signals.
 
     Accepted is JSON Schema 2020-12 of at most 2,000 values, without ``patternProperties``,
     ``unevaluated…``, ``$id`` and anchors, where a ``$ref`` is ``#`` or ``#/$defs/<name>``.
 
     Args:
-        schema: JSON, already known to be clean (`json_problems`).
+        schema: What says it is a schema. Nothing is said of one that is no clean JSON: `json_problems` does.
+        place: Where it stands in the document, for the pointers.
     """
+    if any(True for _ in json_problems(schema)):
+        return
     places = list(itertools.islice(_places(schema), MAX_VALUES + 1))
     if len(places) > MAX_VALUES:
         message = f"the schema has more than {MAX_VALUES} values"
-        yield Problem(pointer="/input", code="too_large", message=message)
+        yield Problem(pointer=pointer(*place), code="too_large", message=message)
         return
     if schema.get("$schema", DIALECT) not in (DIALECT, DIALECT + "#"):
         message = f"only the dialect {DIALECT} is known"
-        yield Problem(pointer="/input/$schema", code="unsupported_schema", message=message)
+        yield Problem(pointer=pointer(*place, "$schema"), code="unsupported_schema", message=message)
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
-        at = pointer("input", *error.absolute_path)
+        at = pointer(*place, *error.absolute_path)
         yield Problem(pointer=at, code="invalid_schema", message=_short(error.message))
     defined = schema.get("$defs")
+    names = defined.keys() if isinstance(defined, dict) else ()
     for path, key, value in places:
-        at = pointer("input", *path, key)
-        if key in _REFUSED:
-            message = f"{key!r} is not supported in the schema of an input"
-            yield Problem(pointer=at, code="unsupported_schema", message=message)
-        elif key == "$ref" and isinstance(value, str):
-            found = _REFERENCE.fullmatch(value)
-            name = found and found[1]
-            if not found or (name and not (isinstance(defined, dict) and name in defined)):
-                message = f"{_short(value)!r} is neither '#' nor '#/$defs/<name>' of this schema"
-                yield Problem(pointer=at, code="unsupported_schema", message=message)
-        elif key == "pattern" and isinstance(value, str):
-            try:
-                matches(value, "")
-            except ExpressionError as error:
-                yield Problem(pointer=at, code="invalid_schema", message=error.reason)
+        if found := _keyword_flaw(key, value, names):
+            code, message = found
+            yield Problem(pointer=pointer(*place, *path, key), code=code, message=message)
+
+
+def _keyword_flaw(key: str, value: object, defined: Collection[str]) -> tuple[str, str] | None:
+    """Say what is wrong with one keyword of a schema: code and sentence."""
+    if key in _REFUSED:
+        return "unsupported_schema", f"{key!r} is not supported in a schema"
+    if key == "$ref" and isinstance(value, str):
+        found = _REFERENCE.fullmatch(value)
+        if not found or (found[1] and found[1] not in defined):
+            message = f"{_short(value)!r} is neither '#' nor '#/$defs/<name>' of this schema"
+            return "unsupported_schema", message
+    if key == "pattern" and isinstance(value, str):
+        try:
+            matches(value, "")
+        except ExpressionError as error:
+            return "invalid_schema", error.reason
+    return None
 
 
 def check_input(definition: Definition, value: object) -> tuple[Problem, ...]:
@@ -86,19 +95,21 @@ def check_input(definition: Definition, value: object) -> tuple[Problem, ...]:
     Returns:
         What is wrong, at most 100 problems; pointers begin with ``/input``. Empty if all is well.
     """
-    return check_value(definition.input, value, at="input")
+    return check_value(definition.input, value, "input")
 
 
-def check_value(schema: Mapping[str, Any] | None, value: object, *, at: str) -> tuple[Problem, ...]:
-    """Check a value against a schema that `schema_problems` accepts; None takes any JSON.
+def check_value(schema: Mapping[str, Any] | None, value: object, *place: str | int) -> tuple[Problem, ...]:
+    """Check what came from outside, such as what came with a signal, against a schema of a definition.
 
     Args:
-        at: What the value is called; pointers begin with it.
+        schema: One that `load` accepted, or None if any JSON will do.
+        value: Anything at all.
+        place: Where the value stands in what was sent; pointers begin with it.
 
     Returns:
-        What is wrong, at most 100 problems; empty if all is well.
+        What is wrong, at most 100 problems. Empty if all is well.
     """
-    unclean = tuple(itertools.islice(json_problems(value, at), MAX_PROBLEMS))
+    unclean = tuple(itertools.islice(json_problems(value, *place), MAX_PROBLEMS))
     if unclean or schema is None:
         return unclean
     spent = itertools.count()
@@ -112,11 +123,11 @@ def check_value(schema: Mapping[str, Any] | None, value: object, *, at: str) -> 
     try:
         errors = list(itertools.islice(validator.iter_errors(value), MAX_PROBLEMS))
     except (_TooMuchWorkError, RecursionError):
-        message = f"checking the {at} against its schema takes more than {MAX_CHECKS} steps"
-        return (Problem(pointer=pointer(at), code="too_complex", message=message),)
+        message = f"checking it against its schema takes more than {MAX_CHECKS} steps"
+        return (Problem(pointer=pointer(*place), code="too_complex", message=message),)
     return tuple(
         Problem(
-            pointer=pointer(at, *error.absolute_path),
+            pointer=pointer(*place, *error.absolute_path),
             code=_CODES.get(str(error.validator), "invalid_value"),
             message=_short(error.message),
         )

@@ -24,11 +24,17 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _HOLDS_NO_BRACE = re.compile(r"[^\"'`{/]*")  # and no text or comment that could
-_PLAIN_PATH = re.compile(
-    r"(?:steps\.[A-Za-z_]\w*\.(?:status|output|error)|input|run|event)(?:\.[A-Za-z_]\w*){0,8}",
-    re.ASCII,
-)
+_PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,10}", re.ASCII)
 _KEYWORDS = frozenset({"in", "true", "false", "null"})
+
+NAMES = ("input", "steps", "run", "event")
+_CEL_WORDS = """
+    as break const continue else false for function if import in let loop namespace null package return
+    true var void while bool bytes double dyn int list map null_type optional optional_type string strings
+    type uint
+"""
+RESERVED = frozenset((*NAMES, *_CEL_WORDS.split()))
+"""What an item of a map cannot be called: it has a meaning in CEL, or may get one."""
 
 
 class ExpressionError(FilemillError):
@@ -90,14 +96,23 @@ def parse(text: str) -> tuple[str | Expression, ...]:
     return tuple(parts)
 
 
-def is_plain_path(expression: str) -> bool:
-    """Whether it is only names and dots, as nearly all are: these need no compiler to be checked."""
-    found = _PLAIN_PATH.fullmatch(expression)
-    return found is not None and _KEYWORDS.isdisjoint(expression.split("."))
+def is_plain_path(expression: str, aliases: Sequence[str] = ()) -> bool:
+    """Whether it is only names and dots, as nearly all are: these need no compiler to be checked.
+
+    Args:
+        expression: Without ``${{ }}`` around it.
+        aliases: Names beside the usual ones that are known where it stands.
+    """
+    if _PLAIN_PATH.fullmatch(expression) is None:
+        return False
+    first, *rest = expression.split(".")
+    if first == "steps":
+        return len(rest) >= 2 and rest[1] in STEP_FIELDS and _KEYWORDS.isdisjoint(rest)
+    return (first in NAMES or first in aliases) and _KEYWORDS.isdisjoint(rest)
 
 
 def steps_named(expression: str) -> tuple[frozenset[str], tuple[Flaw, ...]]:
-    """Find ``steps.<id>`` and ``steps["<id>"]``; any other use of ``steps`` is a flaw.
+    """Find ``steps.<id>`` and ``steps["<id>"]``, optional or not; any other use of ``steps`` is a flaw.
 
     What an expression may use must be known before anything runs, so the id is never computed.
     """
@@ -173,15 +188,19 @@ def _closing(text: str, at: int) -> int:
 
 
 def _is_member(tokens: Sequence[_Token], index: int) -> bool:
-    """Whether the name at ``index`` is a field of something, as in ``input.steps``."""
-    if index < 2 or tokens[index - 1].text != ".":
+    """Whether the name at ``index`` is a field of something, as in ``input.steps`` or ``input.?steps``."""
+    dot = index - 2 if index and tokens[index - 1].text == "?" else index - 1
+    if dot < 1 or tokens[dot].text != ".":
         return False
-    before = tokens[index - 2]
+    before = tokens[dot - 1]
     return before.kind in ("name", "string") or before.text in (")", "]", "}")
 
 
 def _selected(tokens: Sequence[_Token], at: int) -> tuple[str | None, int]:
-    """Read ``.name`` or ``["name"]`` at ``at``; None if there is neither. With it: what follows."""
+    """Read ``.name`` or ``["name"]`` at ``at``, optional or not; None if neither. With it: what follows."""
+    if at + 1 < len(tokens) and tokens[at + 1].text == "?":
+        name, after = _selected([tokens[at], *tokens[at + 2 : at + 4]], 0)
+        return name, at + 1 + after
     match [(token.kind, token.text) for token in tokens[at : at + 3]]:
         case [(_, "."), ("name", name), *_]:
             return name.strip("`"), at + 2

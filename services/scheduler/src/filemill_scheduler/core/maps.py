@@ -75,7 +75,9 @@ def finish_map(view: View, task: Task) -> None:
     """Put together what the items came to, in the order of the list, and end the map."""
     found = [each for each in view.tasks(item_ids(task, task.inside.total)) if each is not None]
     output: JsonObject = {
-        "items": [{"index": each.item, "status": str(each.status), "output": each.output or {}} for each in found],
+        "items": [
+            {"index": each.item, "status": str(each.status), "output": each.output or {}} for each in found
+        ],
         "total": task.inside.total,
         "failed": sum(each.status in {TaskStatus.FAILED, TaskStatus.CANCELLED} for each in found),
     }

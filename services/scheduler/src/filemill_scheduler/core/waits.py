@@ -66,7 +66,7 @@ def _tell(view: View, task: Task) -> None:
 def fits(task: Task, payload: Any) -> bool:
     """Whether what came with a signal is what the step takes."""
     schema = (task.spec or {})["signal"].get("schema")
-    return not check_value(schema, payload, at="payload")
+    return not check_value(schema, payload, "payload")
 
 
 def on_signal(view: View, run: Run, name: str, payload: JsonObject) -> bool:
