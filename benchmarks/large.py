@@ -1,6 +1,7 @@
 """A run of 10,000 steps, the last of which waits for 9,998: how long it takes, and its largest document."""
 
 import time
+from functools import partial
 from typing import Any
 
 from bson import encode
@@ -18,7 +19,7 @@ def main() -> None:
             began = time.monotonic()
             run = user.workflow(fan(width))
             accepted = time.monotonic() - began
-            status = user.eventually(lambda run=run: _ended(user, run), within=600)
+            status = user.eventually(partial(_ended, user, run), within=600)
             took = time.monotonic() - began
             steps = width + 2
             print(
