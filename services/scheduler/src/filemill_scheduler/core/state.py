@@ -66,6 +66,7 @@ class Task:
 
     Attributes:
         version: Of the stored document, 0 if it is not stored; every write is guarded by it.
+        index: Counts the steps of its run in the order of the definition, from 0.
         kind: What it is to its run; only a ``task`` is work for a worker.
         parent: Step id of the parallel or map that it lies in.
         ancestors: Task ids of all that it lies in, the outermost first.
@@ -105,7 +106,7 @@ class Task:
     step_id: str | None = None
     name: str | None = None
     order: int | None = None
-    index: int = 0
+    index: int = -1
     kind: str = "task"
     parent: str | None = None
     ancestors: tuple[str, ...] = ()
