@@ -105,7 +105,8 @@ class TestFieldsOfEachKind:
                 [("/step/order", "unknown_field")],
             ),
             (
-                "{id: a, type: map, items: [], step: {type: map, items: [], step: {task: sleep, with: {x: 1}}}}",
+                "{id: a, type: map, items: [], step: {type: map, items: [], "
+                "step: {task: sleep, with: {x: 1}}}}",
                 [("/step/step/with/seconds", "invalid_options"), ("/step/step/with/x", "invalid_options")],
             ),
             (
@@ -154,7 +155,8 @@ class TestFieldsOfEachKind:
         document = workflow(
             """
             - {id: a, task: ehco}
-            - {id: p, type: parallel, branches: {left: [{id: l, task: sleep, with: {secs: 1}}, {id: a, task: echo}]}}
+            - {id: p, type: parallel,
+               branches: {left: [{id: l, task: sleep, with: {secs: 1}}, {id: a, task: echo}]}}
             - {id: m, type: map, items: input.x, as: file, step: {task: echo, with: {f: "${{ fil.name }}"}}}
             - {id: c, type: condition, cases: [{when: "input.?x", then: [nobody]}]}
             """,
@@ -178,13 +180,16 @@ class TestWhatStepsAreToEachOther:
     @pytest.mark.parametrize(
         "steps",
         [
-            "[{id: a, task: echo, depends_on: [l]}, {id: p, type: parallel, branches: {x: [{id: l, task: echo}]}}]",
-            "[{id: a, task: echo}, {id: p, type: parallel, branches: {x: [{id: l, task: echo, depends_on: [a]}]}}]",
-            "[{id: p, type: parallel, branches: {x: [{id: l, task: echo}], y: [{id: r, task: echo, depends_on: [l]}]}}]",
-            "[{id: c, type: condition, cases: [{when: true, then: [a, b]}], default: [a]}, {id: a, task: echo},"
-            " {id: b, task: echo, depends_on: [c, a]}]",
-            "[{id: p, type: parallel, branches: {x: [{id: c, type: condition, cases: [{when: true, then: [d]}]},"
-            " {id: d, task: echo}]}}]",
+            "[{id: a, task: echo, depends_on: [l]},"
+            " {id: p, type: parallel, branches: {x: [{id: l, task: echo}]}}]",
+            "[{id: a, task: echo},"
+            " {id: p, type: parallel, branches: {x: [{id: l, task: echo, depends_on: [a]}]}}]",
+            "[{id: p, type: parallel, branches: {x: [{id: l, task: echo}],"
+            " y: [{id: r, task: echo, depends_on: [l]}]}}]",
+            "[{id: c, type: condition, cases: [{when: true, then: [a, b]}], default: [a]},"
+            " {id: a, task: echo}, {id: b, task: echo, depends_on: [c, a]}]",
+            "[{id: p, type: parallel, branches: {x: ["
+            "{id: c, type: condition, cases: [{when: true, then: [d]}]}, {id: d, task: echo}]}}]",
         ],
     )
     def test_may_cross_the_bounds_of_a_parallel_and_follow_a_choice(self, steps: str) -> None:
@@ -208,7 +213,8 @@ class TestWhatStepsAreToEachOther:
                 [("/steps/0/depends_on", "cyclic_dependency")],
             ),
             (
-                "[{id: c, type: condition, depends_on: [a], cases: [{when: true, then: [a]}]}, {id: a, task: echo}]",
+                "[{id: c, type: condition, depends_on: [a], cases: [{when: true, then: [a]}]},"
+                " {id: a, task: echo}]",
                 [("/steps/0/depends_on", "cyclic_dependency")],
             ),
             (
@@ -273,7 +279,8 @@ class TestExpressions:
             ("{id: b, task: echo, if: steps.a.status == 'failed', depends_on: [a]}", True),
             ("{id: b, task: echo, if: steps.a.status == 'failed'}", False),
             (
-                "{id: p, type: parallel, depends_on: [a], branches: {x: [{id: l, task: echo, if: steps.a.output.x}]}}",
+                "{id: p, type: parallel, depends_on: [a],"
+                " branches: {x: [{id: l, task: echo, if: steps.a.output.x}]}}",
                 True,
             ),
             ("{id: p, type: parallel, branches: {x: [{id: l, task: echo, if: steps.p.output.x}]}}", False),
@@ -321,7 +328,8 @@ class TestExpressions:
 
     def test_see_no_item_outside_its_map(self) -> None:
         document = workflow(
-            "[{id: m, type: map, items: item.x, if: item.y, step: {task: echo}}, {id: b, task: echo, if: item.z}]"
+            "[{id: m, type: map, items: item.x, if: item.y, step: {task: echo}},"
+            " {id: b, task: echo, if: item.z}]"
         )
 
         assert places(document) == [
