@@ -17,7 +17,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import overload
+from benchmarks import language, overload
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
@@ -130,9 +130,12 @@ def latency(stack: Stack, runs: int) -> None:
 
 
 def main() -> None:
-    """Run all of it, or `overload` alone."""
+    """Run all of it, or `overload` or `language` alone."""
     if sys.argv[1:] == ["overload"]:
         overload.main()
+        return
+    if sys.argv[1:] == ["language"]:
+        language.main()
         return
     with Stack.temporary() as stack:
         throughput(stack, "warm-up", video_shape(), 100)
