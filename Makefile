@@ -51,7 +51,7 @@ simulate: install ## Random worlds in virtual time, for 20 minutes (SECONDS=, SE
 lock: .venv/installed ## Resolve the requirements anew, with hashes
 	requirements/lock
 
-schemas: .venv/installed ## Write the JSON Schemas of all events, and the pages about them
+schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow files, and the pages about them
 	$(PYTHON) -m filemill_common.contract
 
 clean: down ## Remove what was installed and made here

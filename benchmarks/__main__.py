@@ -7,7 +7,7 @@ itself in about two minutes and leaves nothing behind.
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import overload
+from benchmarks import deciding, large, overload
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
@@ -130,10 +130,24 @@ def latency(stack: Stack, runs: int) -> None:
 
 
 def main() -> None:
-    """Run all of it, or `overload` alone."""
-    if sys.argv[1:] == ["overload"]:
-        overload.main()
-        return
+    """Run all of it, or one of the others alone."""
+    match sys.argv[1:]:
+        case []:
+            _all()
+        case [name] if name in _OTHERS:
+            _OTHERS[name]()
+        case _:
+            sys.exit(f"python -m benchmarks [{'|'.join(_OTHERS)}]")
+
+
+_OTHERS: Mapping[str, Callable[[], None]] = {
+    "overload": overload.main,
+    "deciding": deciding.main,
+    "large": large.main,
+}
+
+
+def _all() -> None:
     with Stack.temporary() as stack:
         throughput(stack, "warm-up", video_shape(), 100)
         latency(stack, 20)

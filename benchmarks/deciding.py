@@ -1,7 +1,7 @@
 """What deciding one event costs in a small run and in a large one: the fold alone, and documents as they lie.
 
-The same report (one step of the run has succeeded) is folded many times into runs of 10 and of 10,000 steps; no
-server takes part. Beside the time stands the largest document that such a run has in the store.
+The same report (one step of the run has succeeded) is folded many times into runs of 10 and of 10,000 steps;
+no server takes part. Beside the time stands the largest document that such a run has in the store.
 """
 
 import statistics
@@ -14,7 +14,7 @@ from bson import encode
 
 from filemill_common.events import AttemptSucceeded
 from filemill_scheduler.core import Decision, Loaded, Needs, fold
-from filemill_scheduler.core.state import replace
+from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.repository.documents import RUN_SHAPE, TASK_SHAPE
 from filemill_scheduler.testing import Scene
 
@@ -53,9 +53,8 @@ def cost(definition: dict[str, Any]) -> tuple[float, int]:
     """Give the median seconds of folding one report, and the bytes of the largest document."""
     scene = Scene()
     scene.define(value={"n": 1}, **definition)
-    offered = [task for task in scene.state.tasks.values() if task.ready_at is not None][:_EVENTS]
     times: list[float] = []
-    for task in offered or ():
+    while len(times) < _EVENTS and (task := _offered(scene)) is not None:
         report = _report(task.id, task.attempt, scene.state.now)
         seconds = 0.0
 
@@ -68,9 +67,18 @@ def cost(definition: dict[str, Any]) -> tuple[float, int]:
 
         scene.state.play([report], timed)
         times.append(seconds)
-    documents = [TASK_SHAPE.write(None, each) for each in (replace(task, version=0) for task in scene.state.tasks.values())]
-    documents += [RUN_SHAPE.write(None, each) for each in (replace(run, version=0) for run in scene.state.runs.values())]
+    documents = [
+        TASK_SHAPE.write(None, each)
+        for each in (replace(task, version=0) for task in scene.state.tasks.values())
+    ]
+    documents += [
+        RUN_SHAPE.write(None, each) for each in (replace(run, version=0) for run in scene.state.runs.values())
+    ]
     return statistics.median(times), max(len(encode(each._doc)) for each in documents)  # noqa: SLF001
+
+
+def _offered(scene: Scene) -> Task | None:
+    return next((task for task in scene.state.tasks.values() if task.ready_at is not None), None)
 
 
 def _report(task_id: str, attempt: int, now: datetime) -> AttemptSucceeded:

@@ -1,4 +1,4 @@
-"""The events as others read them: JSON Schemas, a page and an AsyncAPI document, made from the classes.
+"""JSON Schemas of events and workflow files, a page and an AsyncAPI document, made from the classes.
 
 ``python -m filemill_common.contract`` writes them; a test refuses a schema that an old reader cannot read.
 """
@@ -12,8 +12,10 @@ from typing import Any, Final
 import yaml
 
 from filemill_common.events import ENVELOPE, EVENTS, Event
+from filemill_common.language import workflow_schema
 from filemill_common.messaging.topology import EVENTS as EVENTS_EXCHANGE
 from filemill_common.messaging.topology import INTAKE, SCHEDULER, WORK
+from filemill_common.task_types import option_models
 
 SCHEMAS: Final = Path(__file__).parent / "events" / "schemas"
 DOCS: Final = Path(__file__).parents[4] / "docs"
@@ -247,7 +249,13 @@ def generated() -> dict[Path, str]:
         for kind in EVENTS.values()
     }
     document = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
-    return {**schemas, DOCS / "events.md": page(), DOCS / "asyncapi.yaml": document}
+    workflow = json.dumps(workflow_schema(option_models()), indent=2, ensure_ascii=False) + "\n"
+    return {
+        **schemas,
+        DOCS / "events.md": page(),
+        DOCS / "asyncapi.yaml": document,
+        DOCS / "workflow.schema.json": workflow,
+    }
 
 
 def main() -> None:

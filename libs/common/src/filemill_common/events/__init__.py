@@ -34,6 +34,7 @@ from filemill_common.events.tasks import (
     TaskStarted,
 )
 from filemill_common.events.values import (
+    Attempt,
     Counts,
     Failure,
     JsonObject,
@@ -97,6 +98,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 __all__ = [
     "ENVELOPE",
     "EVENTS",
+    "Attempt",
     "AttemptEvent",
     "AttemptFailed",
     "AttemptProgressed",

@@ -127,6 +127,23 @@ class TaskSpec(Value):
     labels: Annotated[dict[ShortText, ShortText], Field(max_length=64)] = Field(default_factory=dict)
 
 
+class Attempt(Value):
+    """A closed try at a task.
+
+    Attributes:
+        number: From 1; it never falls, and goes on counting when a task is retried or run again.
+        outcome: ``failed``, ``lost`` (with its worker), ``released`` (given back), ``cancelled`` or
+            ``completed`` (and then run again).
+    """
+
+    number: int
+    outcome: str
+    error: Failure | None = None
+    worker: str | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+
+
 class TaskView(Value):
     """A task as others see it: in final events, over HTTP, in live progress.
 
@@ -141,6 +158,8 @@ class TaskView(Value):
         child: Id of the run that a ``subworkflow`` step started.
         reason: Why it was skipped; null in every other status.
         attempt: Number of the last attempt known to have run, 0 before the first.
+        attempts: The tries that were closed, the oldest first, 100 at the most; one that succeeded is among
+            them only if the task was run again.
     """
 
     id: str
@@ -165,6 +184,7 @@ class TaskView(Value):
     error: Failure | None = None
     last_error: Failure | None = None
     attempt: int = 0
+    attempts: tuple[Attempt, ...] = ()
     created_at: Moment
     updated_at: Moment
     started_at: Moment | None = None

@@ -2,6 +2,7 @@
 
 from filemill_common.language.checks import check_options
 from filemill_common.language.document import check_text, dump, load, pointers_of
+from filemill_common.language.editor_schema import workflow_schema
 from filemill_common.language.expressions import evaluate, references, references_of, render
 from filemill_common.language.model import (
     ConditionStep,
@@ -58,4 +59,5 @@ __all__ = [
     "references_of",
     "render",
     "task_places",
+    "workflow_schema",
 ]

@@ -16,6 +16,7 @@ from pydantic import (
     Strict,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -93,14 +94,31 @@ TriggerRule = Literal[
 """What those that a step depends on must have come to; the names and meanings are Airflow's."""
 
 FailurePolicy = Literal["fail_fast", "drain", "continue"]
-Condition = Annotated[str, BeforeValidator(_text), StringConstraints(min_length=1, max_length=4_096)]
+Condition = Annotated[
+    str,
+    BeforeValidator(_text, json_schema_input_type=str | bool),
+    StringConstraints(min_length=1, max_length=4_096),
+]
 """A whole expression, with or without ``${{ }}`` around it."""
 Template = Annotated[str, StringConstraints(pattern=r"\$\{\{", max_length=4_096)]
 Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 TemplateReference = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}@[1-9][0-9]{0,8}$")
 ]
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_seconds),
+    WithJsonSchema(
+        {
+            "description": "Seconds, or text such as 90s, 1h30m, 1d or PT5M.",
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^([0-9.]+[dhms])+$|^P[0-9.DTHMS]+$"},
+            ],
+        }
+    ),
+]
 StepId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -130,6 +148,7 @@ class _Node(_Part):
     """What every step has, a map's too.
 
     Attributes:
+        name: For people.
         if_: The step is skipped where this is false. Looked at after the trigger rule.
         allow_failure: Whether the run, or what the step lies in, is not failed by it. What depends on it
             sees that it failed.
@@ -147,6 +166,8 @@ class _Step(_Node):
 
     Attributes:
         id: Unique in the definition, whatever the step lies in; what expressions and ``depends_on`` say.
+        depends_on: Ids of the steps that must have ended first, in whatever they lie.
+        trigger_rule: What these must have come to for this step to begin.
         order: The number that the flat shape calls it by; a name, not a sequence.
     """
 
@@ -160,6 +181,8 @@ class TaskItem(_Node):
     """Work for a worker.
 
     Attributes:
+        task: The type of the task.
+        retry: How often it is tried again.
         with_: ``input_file``, ``output_file`` and the options of the task type, merged. Strings may
             hold expressions.
     """
@@ -174,7 +197,8 @@ class Signal(_Part):
     """What somebody outside says to a run.
 
     Attributes:
-        schema_: JSON Schema (2020-12) of what comes with it, or None if any object will do.
+        name: What it is called.
+        schema_: JSON Schema (2020-12) of what comes with it; any object will do if left out.
     """
 
     name: StepId
@@ -196,7 +220,7 @@ class WaitItem(_Node):
     type: Literal["wait"]
     duration: Annotated[Template | Duration, Field(union_mode="left_to_right")] | None = None
     until: Annotated[str, AfterValidator(_moment)] | None = None
-    signal: Annotated[Signal, BeforeValidator(_named)] | None = None
+    signal: Annotated[Signal, BeforeValidator(_named, json_schema_input_type=Signal | StepId)] | None = None
     on_timeout: Literal["fail", "complete", "skip"] = "fail"
 
     @model_validator(mode="after")
@@ -257,7 +281,12 @@ class MapStep(_Step, MapItem):
 
 
 class Case(_Part):
-    """One way on: the steps that run if ``when`` is true and no case before it was."""
+    """One way on: the steps that run if ``when`` is true and no case before it was.
+
+    Attributes:
+        when: An expression that gives true or false.
+        then: Ids of steps beside the condition.
+    """
 
     when: Condition
     then: tuple[StepId, ...] = ()
@@ -267,6 +296,10 @@ class ConditionStep(_Step):
     """A choice: what the chosen case names goes on, what only others name is skipped.
 
     Whatever a case or ``default`` names depends on this step by itself.
+
+    Attributes:
+        cases: Looked at one after the other; the first that is true is chosen.
+        default: Ids of the steps that run if no case is true.
     """
 
     type: Literal["condition"]
@@ -285,6 +318,7 @@ class ParallelStep(_Step):
     Within a branch too, steps begin when what they depend on has ended; their sequence says nothing.
 
     Attributes:
+        branches: Lists of steps, by name.
         failure_policy: What a failed step means for the others in here, as for a whole run.
     """
 
@@ -354,7 +388,14 @@ class UrlTarget(_Part):
 
 
 class Notify(_Part):
-    """Tell one target about the end of the workflow; completed and failed unless it says which."""
+    """Tell one target about the end of the workflow; completed and failed unless it says which.
+
+    Attributes:
+        events: Which ends to tell.
+        email: Write to somebody.
+        webhook: An address to post to.
+        callback: An address to post to.
+    """
 
     events: Annotated[tuple[WorkflowEvent, ...], _not_empty] = ("workflow.completed", "workflow.failed")
     email: EmailTarget | None = None
@@ -369,14 +410,19 @@ class Notify(_Part):
 
 
 class Definition(_Part):
-    """What a workflow does. Made by `load`, which checks what a type cannot say.
+    """What a workflow does: its steps, what these wait for, and who is told about the end.
 
     Attributes:
-        input: JSON Schema (2020-12) of the input, or None if any will do.
+        name: For people.
+        description: For people.
+        user_id: Whose it is.
+        input: JSON Schema (2020-12) of the input; any will do if left out.
         failure_policy: What a step that fails, and may not, means for the others. ``fail_fast`` cancels
             what is under way and skips the rest, ``drain`` lets what is under way finish and skips the
             rest, ``continue`` goes on with all whose rule still allows it. The run has failed in each case.
+        steps: Side by side unless they depend on each other; their sequence says nothing.
         finally_: Steps that run when all others have ended, however they did.
+        notify: Who is told about the end.
     """
 
     name: Name
@@ -399,6 +445,19 @@ def field_names(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[st
             fields = {field.alias or name: field for name, field in at.model_fields.items()}
             at = next(_models(fields[part].annotation), None) if part in fields else None
     return tuple(field.alias or name for name, field in at.model_fields.items()) if at else ()
+
+
+def models() -> frozenset[type[BaseModel]]:
+    """Give every model that a definition is made of."""
+    # Steps hold each other, and their annotations do not say so before they are resolved.
+    rest: list[type[BaseModel]] = [Definition, *STEP_MODELS.values(), *ITEM_MODELS.values()]
+    found = {*rest}
+    while rest:
+        for field in rest.pop().model_fields.values():
+            new = {*_models(field.annotation)} - found
+            found |= new
+            rest += new
+    return frozenset(found)
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

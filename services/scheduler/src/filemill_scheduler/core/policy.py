@@ -25,6 +25,9 @@ DEFERRALS_ALLOWED: Final = 6
 OUTPUTS_LIMIT: Final = 65_536
 """Bytes of JSON that a run collects of its steps' outputs."""
 
+ATTEMPTS_KEPT: Final = 100
+"""Closed attempts that a task remembers."""
+
 SIGNALS_KEPT: Final = 100
 """Names of signals of which a run keeps what was said last."""
 

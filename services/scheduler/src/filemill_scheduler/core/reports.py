@@ -75,10 +75,10 @@ def _apply(view: View, task: Task, event: AttemptEvent) -> None:
             view.ignored += 1  # another execution is the one that counts, and it goes on
         case AttemptFailed():
             failure = Failure(code=event.code, message=event.message)
-            task = replace(task, ran=event.attempt, started_at=event.started_at)
+            task = replace(task, ran=event.attempt, started_at=event.started_at, worker=event.worker)
             fail_attempt(view, task, failure, retryable=event.retryable, at=event.completed_at)
         case AttemptReleased():
-            release(view, replace(task, ran=event.attempt), event.checkpoint)
+            release(view, replace(task, ran=event.attempt, worker=event.worker), event.checkpoint)
         case _:
             raise TypeError(f"{type(event).__name__} is no report of a worker")
 

@@ -8,7 +8,7 @@ too, and so is everything under ``finally``.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from filemill_common.events import Counts, TaskStatus, WorkflowStarted, WorkflowStatus
 from filemill_scheduler.core.choices import heard, names
@@ -16,7 +16,7 @@ from filemill_scheduler.core.maps import slots
 from filemill_scheduler.core.rules import count_ended
 from filemill_scheduler.core.scopes import blame, counted
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
-from filemill_scheduler.core.transitions import run_event
+from filemill_scheduler.core.transitions import noted, run_event
 from filemill_scheduler.core.view import View
 
 _BECAUSE_OF_FAILURE = frozenset({"upstream_failed", "run_failed"})
@@ -104,14 +104,16 @@ def planned(tasks: Mapping[str, Task], chosen: Iterable[str]) -> Plan:
 
 def _after(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Task:
     if task.id in plan.reset:
-        return _reset(task, plan, known)
+        return _reset(task, plan, known, now=view.now)
     if task.id in plan.opened:
         return _opened(task, plan, known, view)
     return task
 
 
-def _fresh(task: Task) -> Task:
-    """Take from a task what its last attempt came to; the next one has the next number."""
+def _fresh(task: Task, *, now: datetime) -> Task:
+    """Keep what the last attempt of a task came to among those before; the next one has the next number."""
+    if task.ran and task.ran not in {each.number for each in task.attempts}:
+        task = noted(task, str(task.status), at=task.completed_at or now, error=task.error)
     return replace(
         task,
         attempt=max(task.attempt, task.ran + 1),
@@ -132,13 +134,13 @@ def _fresh(task: Task) -> Task:
     )
 
 
-def _reset(task: Task, plan: Plan, known: Mapping[str, Task]) -> Task:
+def _reset(task: Task, plan: Plan, known: Mapping[str, Task], *, now: datetime) -> Task:
     """Let a task wait anew: what it depends on and is not done again counts as it did."""
     needed = [known[each] for each in task.depends_on if each in known]
     gates = sum(task.step_id in names(each) for each in needed)
     inside = Unmet(total=task.inside.total) if task.kind == "parallel" else Unmet()
     task = replace(
-        _fresh(task),
+        _fresh(task, now=now),
         status=TaskStatus.PENDING,
         unmet=Unmet(total=len(task.depends_on), gates=gates),
         barred=False,
@@ -160,7 +162,7 @@ def _opened(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Ta
                 inside = counted(inside, each)
             elif each.item is not None:
                 again.append(each.item)
-    fresh = _fresh(task)
+    fresh = _fresh(task, now=view.now)
     return replace(
         fresh,
         status=TaskStatus.RUNNING,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from filemill_common.events import (
+    Attempt,
     Counts,
     Failure,
     JsonObject,
@@ -81,6 +82,7 @@ class Task:
         dependents: Tasks that wait for this one, in other runs too.
         attempt: Number of the open try. Whatever closes a try raises it in the same transition.
         ran: Number of the last try known to have run; what is shown.
+        attempts: What became of the tries that were closed.
         execution: The taking of the open try that reported first; null until one has.
         losses: How many workers were lost with it.
         lease_until: When its worker counts as lost, unless it is heard of.
@@ -134,6 +136,7 @@ class Task:
     unmet: Unmet = Unmet()
     attempt: int = 1
     ran: int = 0
+    attempts: tuple[Attempt, ...] = ()
     execution: str | None = None
     worker: str | None = None
     losses: int = 0

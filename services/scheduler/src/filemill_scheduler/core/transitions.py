@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from filemill_common.events import (
+    Attempt,
     AttemptRevoked,
     AttemptSucceeded,
     Check,
@@ -43,7 +44,7 @@ from filemill_common.events import (
     TaskStatus,
     WorkflowEvent,
 )
-from filemill_scheduler.core.policy import LEASE, LOSSES_ALLOWED, Retry, retry_decision
+from filemill_scheduler.core.policy import ATTEMPTS_KEPT, LEASE, LOSSES_ALLOWED, Retry, retry_decision
 from filemill_scheduler.core.state import Run, Task, replace
 from filemill_scheduler.core.view import View
 
@@ -184,7 +185,10 @@ def fail_attempt(
     """Close the open attempt as failed, and decide whether another one follows."""
     decided = retry_decision(task, retryable=retryable)
     task = replace(
-        _closed(task), attempt=task.attempt + 1, retry_count=task.retry_count + 1, last_error=failure
+        _closed(noted(task, "failed", at=at or view.now, error=failure)),
+        attempt=task.attempt + 1,
+        retry_count=task.retry_count + 1,
+        last_error=failure,
     )
     if isinstance(decided, Retry):
         task = view.put(
@@ -197,7 +201,8 @@ def fail_attempt(
 
 def lose(view: View, task: Task) -> None:
     """Close the open attempt because its worker is lost; the third worker that it costs is the last."""
-    closed = replace(_closed(task), attempt=task.attempt + 1, losses=task.losses + 1)
+    closed = _closed(noted(replace(task, ran=task.attempt), "lost", at=view.now))
+    closed = replace(closed, attempt=task.attempt + 1, losses=task.losses + 1)
     if closed.losses > LOSSES_ALLOWED:
         message = f"{closed.losses} workers were lost while they ran it"
         fail(view, closed, Failure(code="worker_lost", message=message))
@@ -207,12 +212,15 @@ def lose(view: View, task: Task) -> None:
 
 def release(view: View, task: Task, checkpoint: JsonObject | None) -> None:
     """Close the open attempt because its worker gave it back, and offer the next at once."""
-    offer(view, replace(_closed(task), attempt=task.attempt + 1, checkpoint=checkpoint or task.checkpoint))
+    closed = _closed(noted(task, "released", at=view.now))
+    offer(view, replace(closed, attempt=task.attempt + 1, checkpoint=checkpoint or task.checkpoint))
 
 
 def cancel(view: View, task: Task) -> None:
     """Cancel an open task, and stop whoever runs it."""
     revoke(view, task)
+    if task.status is TaskStatus.RUNNING:
+        task = noted(task, "cancelled", at=view.now)
     end(view, replace(_closed(task), attempt=task.attempt + 1), TaskStatus.CANCELLED)
 
 
@@ -240,6 +248,19 @@ def revoke(view: View, task: Task) -> None:
                 partition_key=task.partition_key,
             )
         )
+
+
+def noted(task: Task, outcome: str, *, at: datetime, error: Failure | None = None) -> Task:
+    """Keep what became of the last try that ran."""
+    attempt = Attempt(
+        number=task.ran,
+        outcome=outcome,
+        error=error,
+        worker=task.worker,
+        started_at=task.started_at,
+        completed_at=at,
+    )
+    return replace(task, attempts=(*task.attempts, attempt)[-ATTEMPTS_KEPT:])
 
 
 def _closed(task: Task) -> Task:

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pymongo import InsertOne, UpdateOne
 
-from filemill_common.events import Counts, Failure, Notify, StoredFile, TaskStatus, WorkflowStatus
+from filemill_common.events import Attempt, Counts, Failure, Notify, StoredFile, TaskStatus, WorkflowStatus
 from filemill_common.store import Document
 from filemill_common.store.documents import decode_json, decode_labels, encode_json, encode_labels
 from filemill_scheduler.core import Run, Task, Unmet
@@ -42,6 +42,10 @@ _TASK_CODECS: Final[Mapping[str, _Codec]] = {
     "input": (StoredFile.model_dump, lambda value: StoredFile(**value)),
     "error": _FAILURE,
     "last_error": _FAILURE,
+    "attempts": (
+        lambda value: [each.model_dump() for each in value],
+        lambda value: tuple(Attempt(**each) for each in value),
+    ),
 }
 _RUN_CODECS: Final[Mapping[str, _Codec]] = {
     "definition": _JSON,
