@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from filemill_common.events import JsonObject
 from filemill_common.language import (
     Definition,
     InvalidDefinitionError,
@@ -73,11 +72,6 @@ def _inside(place: str, step: Step | Item) -> Iterator[tuple[str, Step | Item]]:
         for name, branch in step.branches.items():
             for index, each in enumerate(branch):
                 yield from _inside(place + pointer("branches", name, index), each)
-
-
-def definition_schema() -> JsonObject:
-    """Give the JSON Schema of definitions."""
-    return Definition.model_json_schema()
 
 
 def _file_problems(task: TaskItem, inside: str) -> Iterator[Problem]:

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 
 from filemill_common.events import JsonObject, WorkflowCreated, WorkflowStatus, WorkflowView
 from filemill_common.ids import keyed_id, new_id
-from filemill_common.language import Problem
+from filemill_common.language import Problem, workflow_schema
 from filemill_common.store import StoreUnavailableError
+from filemill_common.task_types import option_models
 from filemill_gateway.asking import Asked, read_workflow
 from filemill_gateway.core.bodies import body_digest
-from filemill_gateway.core.definitions import definition_schema
 from filemill_gateway.core.invalid import InvalidRequestError
 from filemill_gateway.core.workflows import WorkflowShape, pending_workflow
 from filemill_gateway.dependencies import TENANT, Dependencies, Needs
@@ -103,7 +103,7 @@ async def validate_workflow(request: Request, needs: Needs) -> Validation:
 @router.get("/schema")
 async def show_schema() -> JsonObject:
     """Give the JSON Schema of definitions, by which editors complete and check workflow files."""
-    return definition_schema()
+    return workflow_schema(option_models())
 
 
 @router.get("")
