@@ -77,7 +77,7 @@ class TaskRules:
                     change.id
                 )  # before it was deleted in the same commit: a cancel would count
         if now == "pending" and state(change.old) != "pending":
-            self._pending_since[change.id] = self._world.loop.time()
+            self._pending_since[change.id] = change.since
 
     def _task(self, change: Change) -> None:
         hold = self._world.hold
@@ -153,7 +153,10 @@ class TaskRules:
             self._unknown_dependency(change.id, new)
 
     def _unknown_dependency(self, task: str, new: Document) -> None:
-        """Demand that a dependency is called unknown only if it was deleted, or after its minute."""
+        """Demand that a dependency is called unknown only if it was deleted, or after its minute.
+
+        It counts from the decision to wait; a writer may be frozen between that and its commit.
+        """
         world = self._world
         waited = world.loop.time() - self._pending_since.get(task, world.loop.time())
         named = new.get("depends_on") or ()

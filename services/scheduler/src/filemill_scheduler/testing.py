@@ -33,10 +33,19 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class MemoryRepository:
-    """Holds state as `Repository` does, without a server; time passes only when told to."""
+    """Holds state as `Repository` does, without a server; time passes only when told to.
 
-    def __init__(self) -> None:
+    Attributes:
+        reads: Rounds of reading that one fold gets.
+        rounds: How many of them the last one took.
+        touched: Documents that the last one read and wrote.
+    """
+
+    def __init__(self, *, reads: int = READS) -> None:
         self.now = T0
+        self.reads = reads
+        self.rounds = 0
+        self.touched = 0
         self.tasks: dict[str, Task] = {}
         self.runs: dict[str, Run] = {}
         self.files: dict[FileKey, StoredFile] = {}
@@ -56,10 +65,13 @@ class MemoryRepository:
         """Read, fold until nothing more is needed, and keep the answer."""
         loaded = Loaded()
         needs = concerns(events)
-        for reads in range(READS):
+        for reads in range(self.reads):
             self._read(needs, loaded)
-            answer = fold(loaded, events, self.now, reads < READS - 1)
+            answer = fold(loaded, events, self.now, reads < self.reads - 1)
             if isinstance(answer, Decision):
+                self.rounds = reads + 1
+                read = len(loaded.tasks) + len(loaded.runs) + len(loaded.files)
+                self.touched = read + len(answer.tasks) + len(answer.runs)
                 return self._write(answer)
             needs = answer
         raise AssertionError("the fold asked for more in its last round")
@@ -93,8 +105,12 @@ class MemoryRepository:
             loaded.subworkflows[run_id] = (root.subworkflows if root else None) or {}
 
     def _write(self, decision: Decision) -> Updated:
-        self.tasks.update({task.id: replace(task, version=task.version + 1) for task in decision.tasks})
-        self.runs.update({run.id: replace(run, version=run.version + 1) for run in decision.runs})
+        for task in decision.tasks:
+            self._guard(task, self.tasks.get(task.id))
+            self.tasks[task.id] = replace(task, version=task.version + 1)
+        for run in decision.runs:
+            self._guard(run, self.runs.get(run.id))
+            self.runs[run.id] = replace(run, version=run.version + 1)
         self.files.update({(tenant, file.path or ""): file for tenant, file in decision.aliases})
         for run_id in decision.purged:
             for task in [task for task in self.tasks.values() if task.workflow_id == run_id]:
@@ -104,12 +120,22 @@ class MemoryRepository:
         self.deferred.extend(decision.deferred)
         return Updated(decision, entries)
 
+    @staticmethod
+    def _guard(new: Task | Run, stored: Task | Run | None) -> None:
+        """Refuse what the store would: what was not read from what lies there, since no retry would help."""
+        if new.version != (stored.version if stored else 0):
+            raise AssertionError(f"{new.id} would be written over another version")
+
 
 class Scene:
-    """A scheduler's state in memory, and short words for what happens to it."""
+    """A scheduler's state in memory, and short words for what happens to it.
 
-    def __init__(self) -> None:
-        self.state = MemoryRepository()
+    A step is named by its id, a map's item as ``map[0]``, a step of the run that a step stands for as
+    ``step/its``, and a task of its own by its id.
+    """
+
+    def __init__(self, *, reads: int = READS) -> None:
+        self.state = MemoryRepository(reads=reads)
         self.last = Decision()
         self._commands = 0
 
@@ -171,7 +197,10 @@ class Scene:
         return TaskCreated(task_id=task_id, task=asked, partition_key=task_id, time=self.state.now)
 
     def task(self, name: str, run_id: str = "run") -> Task:
-        """Give a run's step by its id, a map's item as ``map[0]``, or a task of its own."""
+        """Give a task by its name."""
+        if "/" in name:
+            step, _, inner = name.partition("/")
+            return self.task(inner, self.task(step, run_id).child or "")
         of, _, item = name.removesuffix("]").rpartition("[")
         task_id = step_task_id(run_id, of, int(item)) if of else step_task_id(run_id, name)
         return self.state.tasks.get(task_id) or self.state.tasks[name]
@@ -196,7 +225,7 @@ class Scene:
         return {
             task.step_id or "": str(task.status)
             for task in sorted(self.state.tasks.values(), key=lambda task: task.key)
-            if task.workflow_id == run_id
+            if task.workflow_id == run_id and task.status is not None
         }
 
     def file(self, path: str) -> StoredFile:
@@ -252,6 +281,14 @@ class Scene:
     def say(self, name: str, **payload: Any) -> Decision:
         """Send a signal to the run."""
         return self.play(self.run_command("run", "signal", name=name, payload=payload))
+
+    def due(self, name: str) -> Check:
+        """Look at a task whose retry is due, or whose wait is over."""
+        return self.check(name, Saw.RETRY_DUE)
+
+    def overdue(self, name: str) -> Check:
+        """Look at a task that has run too long."""
+        return self.check(name, Saw.OVERDUE)
 
     def check(self, name: str, saw: Saw) -> Check:
         """Look at a task for what is due, as a timer or sweep that saw it now would."""

@@ -123,8 +123,12 @@ def _option_problems(
 def _map_problems(place: Place) -> Iterator[Problem]:
     alias, items = alias_of(place.step), place.step.get("items")
     if alias in RESERVED:
-        message = f"{alias!r} means something else in expressions; call the item by another name"
-        yield Problem(pointer=pointer(*place.path, "as"), code="reserved_name", message=message)
+        yield Problem(
+            pointer=pointer(*place.path, "as"),
+            code="reserved_name",
+            message=f"{alias!r} means something else in expressions",
+            suggestion=f"call it {alias + '_item'!r}",
+        )
     if isinstance(items, list) and len(items) > MAX_ITEMS:
         message = f"a map has at most {MAX_ITEMS} items, not {len(items)}"
         yield Problem(pointer=pointer(*place.path, "items"), code="too_large", message=message)
@@ -215,5 +219,5 @@ def _use_problems(
 
 
 def _flaw_problem(flaw: Flaw, path: Path, speller: Speller) -> Problem:
-    suggestion = speller.suggestion(flaw.name, flaw.known) if flaw.known else None
+    suggestion = speller.suggestion(flaw.name, flaw.known) if flaw.known else flaw.hint
     return Problem(pointer=pointer(*path), code=flaw.code, message=flaw.message, suggestion=suggestion)

@@ -19,6 +19,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 MAX_STEPS = 10_000
 """In all, those in branches and in ``finally`` too."""
@@ -226,7 +227,7 @@ class WaitItem(_Node):
     @model_validator(mode="after")
     def _waits_for_one_thing(self) -> Self:
         if sum(thing is not None for thing in (self.duration, self.until, self.signal)) != 1:
-            raise ValueError("say exactly one of 'duration', 'until' and 'signal'")
+            raise PydanticCustomError("one_thing", "say exactly one of 'duration', 'until' and 'signal'")
         if self.signal is None and (self.timeout is not None or self.on_timeout != "fail"):
             raise ValueError("'timeout' and 'on_timeout' belong to a wait for a signal")
         return self
@@ -405,7 +406,7 @@ class Notify(_Part):
     @model_validator(mode="after")
     def _has_one_target(self) -> Self:
         if sum(target is not None for target in (self.email, self.webhook, self.callback)) != 1:
-            raise ValueError("say exactly one of 'email', 'webhook' and 'callback'")
+            raise PydanticCustomError("one_thing", "say exactly one of 'email', 'webhook' and 'callback'")
         return self
 
 

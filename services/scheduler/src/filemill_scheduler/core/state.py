@@ -66,6 +66,7 @@ class Task:
 
     Attributes:
         version: Of the stored document, 0 if it is not stored; every write is guarded by it.
+        index: Counts the steps of its run in the order of the definition, from 0.
         kind: What it is to its run; only a ``task`` is work for a worker.
         parent: Step id of the parallel or map that it lies in.
         ancestors: Task ids of all that it lies in, the outermost first.
@@ -105,7 +106,7 @@ class Task:
     step_id: str | None = None
     name: str | None = None
     order: int | None = None
-    index: int = 0
+    index: int = -1
     kind: str = "task"
     parent: str | None = None
     ancestors: tuple[str, ...] = ()
@@ -209,7 +210,8 @@ class Run:
         parent_task_id: The step that it stands for, if it is a subworkflow's.
         definition: As submitted; kept to be shown, never needed to decide.
         subworkflows: The templates that this run and those in it may need, by ``name@version``; frozen.
-        outcome: What it is going to be, if that is known before all has ended.
+        outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
+            have their turn, which may still fail what was complete.
         left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
         finishing: Whether its ``finally`` steps had their turn.
         held: Whether nothing new may start; said last by the command with ``held_sequence``.
