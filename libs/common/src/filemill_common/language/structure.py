@@ -112,6 +112,8 @@ class _Found:
             suggestion = speller.suggestion(self.given, known)
         elif kind == "missing" and path[-1] == "task" and isinstance(self.parent, dict):
             suggestion = _kind_meant(self.parent)
+        if path[-1:] == ("duration",) and type(self.given) in (int, float):
+            kind = "out_of_bounds"  # not what is said first: that it is no text
         wrong = "wrong_type" if kind.endswith("_type") else "invalid_value"
         code = _CODES.get(kind, wrong)
         return Problem(pointer=pointer(*path), code=code, message=message, suggestion=suggestion)
