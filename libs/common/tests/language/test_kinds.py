@@ -115,6 +115,7 @@ class TestFieldsOfEachKind:
             ),
             ("{id: a, type: wait}", [("", "invalid_value")]),
             ("{id: a, type: wait, duration: soon}", [("/duration", "invalid_value")]),
+            ("{id: a, type: wait, duration: -1}", [("/duration", "invalid_value")]),
             ("{id: a, type: wait, duration: '${{ soon }}'}", [("/duration", "undeclared_name")]),
             ("{id: a, type: wait, until: tomorrow}", [("/until", "invalid_value")]),
             ("{id: a, type: wait, until: '2026-11-05T08:00:00'}", [("/until", "invalid_value")]),
@@ -238,6 +239,11 @@ class TestWhatStepsAreToEachOther:
     )
     def test_is_refused_where_it_could_never_be(self, steps: str, expected: list[tuple[str, str]]) -> None:
         assert places(workflow(steps)) == expected
+
+    def test_is_not_confused_by_two_of_one_name(self) -> None:
+        document = workflow("[{id: p, type: parallel, branches: {b: [{id: p, task: echo}]}}]")
+
+        assert places(document) == [("/steps/0/branches/b/0/id", "duplicate_step")]
 
     def test_ends_at_finally(self) -> None:
         document = workflow(

@@ -269,8 +269,8 @@ def _evaluate(expression: str, context: Mapping[str, object]) -> object:
     if program is None:
         raise ExpressionError(expression, flaws[0].message)
     try:
-        with text_functions.bounded():
-            result = program.eval(data=context)
+        text_functions.begin()
+        result = program.eval(data=context)
         if result.type() == cel.Type.ERROR and isinstance(said := _value(expression, result), str):
             raise ExpressionError(expression, _STATUS.sub("", said))
         return _Plain(expression).value(result)

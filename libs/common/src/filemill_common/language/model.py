@@ -219,7 +219,10 @@ class WaitItem(_Node):
     """
 
     type: Literal["wait"]
-    duration: Annotated[Template | Duration, Field(union_mode="left_to_right")] | None = None
+    duration: (
+        Annotated[Template | Annotated[Duration, Field(ge=timedelta(0))], Field(union_mode="left_to_right")]
+        | None
+    ) = None
     until: Annotated[str, AfterValidator(_moment)] | None = None
     signal: Annotated[Signal, BeforeValidator(_named, json_schema_input_type=Signal | StepId)] | None = None
     on_timeout: Literal["fail", "complete", "skip"] = "fail"

@@ -48,7 +48,8 @@ class Relations:
         for _, other in _listed(place, "depends_on"):
             if other in self.by_id and self._may_wait(place, other) is None:
                 self._needs[start].append(other)
-        if place.inside is not None and place.inside.id is not None:
+        is_first = self.by_id[name] is place
+        if is_first and place.inside is not None and place.inside.id is not None:
             self._needs[start].append(self._start(place.inside.id))
             self._needs[place.inside.id].append(name)
         for _, chosen in _chosen(place):

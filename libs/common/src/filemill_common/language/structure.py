@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from filemill_common.language.checks import readable
 from filemill_common.language.model import ITEM_MODELS, STEP_MODELS, Definition, field_names
 from filemill_common.language.places import Path
 from filemill_common.language.problems import Problem, Speller, pointer
@@ -34,8 +35,6 @@ _EITHER = {
 """Fields that may be one thing or another: what the model says of each is said in one sentence."""
 _SUGGESTIONS = {"one_thing": "leave all but one out"}
 _STEPS_OWN = ("id", "order", "depends_on", "trigger_rule")
-_JSON_WORDS = {"tuple": "list", "dictionary": "object"}
-_PYTHON_WORDS = re.compile("|".join(_JSON_WORDS), re.IGNORECASE)
 
 
 def structure_problems(
@@ -54,14 +53,6 @@ def structure_problems(
         if place.path not in seen:
             seen.add(place.path)
             yield place.problem(speller)
-
-
-def readable(detail: ErrorDetails) -> str:
-    """Say what pydantic found in the words of JSON."""
-    if detail["type"] == "missing":
-        return f"{detail['loc'][-1]!r} is missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    return _PYTHON_WORDS.sub(lambda found: _JSON_WORDS[found[0].lower()], message)
 
 
 class _Found:
@@ -121,6 +112,8 @@ class _Found:
             suggestion = speller.suggestion(self.given, known)
         elif kind == "missing" and path[-1] == "task" and isinstance(self.parent, dict):
             suggestion = _kind_meant(self.parent)
+        if path[-1:] == ("duration",) and type(self.given) in (int, float):
+            kind = "out_of_bounds"  # not what is said first: that it is no text
         wrong = "wrong_type" if kind.endswith("_type") else "invalid_value"
         code = _CODES.get(kind, wrong)
         return Problem(pointer=pointer(*path), code=code, message=message, suggestion=suggestion)
