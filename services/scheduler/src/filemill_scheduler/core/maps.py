@@ -6,7 +6,7 @@ from typing import Any, Final
 from filemill_common.events import Failure, JsonObject, TaskStatus
 from filemill_common.ids import step_task_id
 from filemill_common.language.model import MAX_ITEMS
-from filemill_scheduler.core.making import item_task
+from filemill_scheduler.core.making import item_task, taken_id
 from filemill_scheduler.core.readiness import NotReadyError, evaluated, rendered
 from filemill_scheduler.core.state import Task, Unmet, replace
 from filemill_scheduler.core.transitions import conclude, fail, occupy
@@ -20,7 +20,8 @@ def begin_map(view: View, task: Task) -> None:
     """Make a task for each item, and let as many begin as may be under way at once.
 
     Raises:
-        NotReadyError: The expression fails, gives no list, or one of more than 1,000 items.
+        NotReadyError: The expression fails, gives no list, or one of more than 1,000 items; or the id of an
+            item is taken.
     """
     spec = task.spec or {}
     items = _items(view, task, spec["items"])
@@ -30,6 +31,9 @@ def begin_map(view: View, task: Task) -> None:
         conclude(view, task, {"items": [], "total": 0, "failed": 0})
         return
     run = view.run_of(task)
+    taken = taken_id(known, run)
+    if taken is not None:
+        raise NotReadyError("id_taken", f"the id of one of its items is that of another task, {taken!r}")
     at_once = slots(task)
     task = occupy(view, task, inside=Unmet(total=len(items)), queue=tuple(range(len(items)))[at_once:])
     for number, (item, before) in enumerate(zip(items, known, strict=True)):

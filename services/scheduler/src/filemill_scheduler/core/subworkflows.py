@@ -9,7 +9,7 @@ from filemill_common.ids import derived_id
 from filemill_common.language import check_input
 from filemill_common.language.document import read
 from filemill_scheduler.core.control import delete_run, hold, release, start
-from filemill_scheduler.core.making import make_run, make_steps
+from filemill_scheduler.core.making import filling, make_run, make_steps, taken_id
 from filemill_scheduler.core.policy import OUTPUTS_LIMIT
 from filemill_scheduler.core.readiness import rendered
 from filemill_scheduler.core.scopes import end_run
@@ -72,10 +72,15 @@ def _create(view: View, step: Task) -> None:
         created_at=view.now,
     )
     tasks = make_steps(run, definition)
-    view.tasks(task.id for task in tasks)
+    stubs = view.tasks(task.id for task in tasks)
+    taken = taken_id(stubs, run)
+    if taken is not None:
+        message = f"the id of one of its steps is that of another task, {taken!r}"
+        fail(view, step, Failure(code="id_taken", message=message))
+        return
     run = view.put_run(run)
-    for task in tasks:
-        view.put(task)
+    for task, stub in zip(tasks, stubs, strict=True):
+        view.put(filling(stub, task))
     start(view, run, held=view.run_of(step).held)
 
 
