@@ -263,7 +263,7 @@ class TestRerun:
         [
             ((), {}, "from what failed"),
             (("--step", "probe"), {"step": "probe"}, "from step probe"),
-            (("--step", "all", "--index", "0"), {"step": "all", "index": 0}, "from step all 0"),
+            (("--step", "all", "--index", "0"), {"step": "all", "index": 0}, "from item 0 of step all"),
         ],
     )
     def test_says_what_is_to_run_again(

@@ -187,7 +187,8 @@ def _result(item: Json) -> str:
         return _failure(item["error"])
     file = (item.get("output") or {}).get("file")
     child = f"workflow {item['child']}" if item.get("child") else None
-    return plain(file or item.get("reason") or child or item.get("message")).removeprefix("filemill:///")
+    said = None if is_final(item) else item.get("message")
+    return plain(file or item.get("reason") or child or said).removeprefix("filemill:///")
 
 
 def deliveries(items: Sequence[Json]) -> Table:

@@ -51,7 +51,7 @@ async def read_workflow(body: object, templates: Templates) -> Asked:
         template = await _template(request.template or "", templates)
         parsed = await asyncio.to_thread(read_definition, decode_json(template.definition), at=request.at)
     given = await asyncio.to_thread(read_input, parsed, request.input) if request.wants_check else {}
-    definition = dump(parsed)
+    definition = await asyncio.to_thread(dump, parsed)
     used = await used_by(parsed, templates, at=request.at, taken=_size(definition) + _size(given))
     subworkflows = {name: decode_json(each.definition) for name, each in used.items()}
     return Asked(parsed, definition, given, subworkflows)

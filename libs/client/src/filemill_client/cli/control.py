@@ -58,8 +58,8 @@ def rerun(
     """
     if index is not None and step is None:
         raise InvalidArgumentError("--index counts the items of a map: say which by --step")
-    item = "" if index is None else f" {index}"
-    which = f"from step {step}{item}" if step else "from what failed"
+    item = "" if index is None else f"item {index} of "
+    which = f"from {item}step {step}" if step else "from what failed"
     _told(
         session,
         f"workflow {of} is to run again {which}",

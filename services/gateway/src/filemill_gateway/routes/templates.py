@@ -39,7 +39,7 @@ async def put_template(name: str, request: Request, response: Response, needs: N
     raw = await raw_body_of(request, limit=limits.definition, within=limits.arrive, types=JSON | YAML)
     async with with_lines(raw):
         definition = await asyncio.to_thread(read_definition, await parsed(request, raw))
-        document = dump(definition)
+        document = await asyncio.to_thread(dump, definition)
         text = encode_json(document) or ""
         used = await used_by(definition, needs.templates, taken=len(text.encode()))
     wanted = Template(
