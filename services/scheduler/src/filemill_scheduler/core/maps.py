@@ -6,6 +6,7 @@ from typing import Any, Final
 from filemill_common.events import Failure, JsonObject, TaskStatus
 from filemill_common.ids import step_task_id
 from filemill_common.language.model import MAX_ITEMS
+from filemill_scheduler.core.inside import recounted
 from filemill_scheduler.core.making import item_task, taken_id
 from filemill_scheduler.core.readiness import NotReadyError, evaluated, rendered
 from filemill_scheduler.core.state import Task, Unmet, replace
@@ -19,10 +20,15 @@ OUTPUT_LIMIT: Final = 4 * 1024 * 1024
 def begin_map(view: View, task: Task) -> None:
     """Make a task for each item, and let as many begin as may be under way at once.
 
+    One that a rerun opened goes on with the items that it has.
+
     Raises:
         NotReadyError: The expression fails, gives no list, or one of more than 1,000 items; or the id of an
             item is taken.
     """
+    if task.inside.total:
+        _go_on(view, task)
+        return
     spec = task.spec or {}
     items = _items(view, task, spec["items"])
     ids = item_ids(task, len(items))
@@ -39,6 +45,16 @@ def begin_map(view: View, task: Task) -> None:
     for number, (item, before) in enumerate(zip(items, known, strict=True)):
         view.put(item_task(run, task, number, item, before, now=view.now))
     view.due.extend(ids[:at_once])
+
+
+def _go_on(view: View, task: Task) -> None:
+    items = [each for each in view.tasks(item_ids(task, task.inside.total)) if each is not None]
+    task = recounted(task, (each for each in items if not each.is_open))
+    task = occupy(view, task, inside=task.inside)
+    if task.inside.ended == task.inside.total:
+        finish_map(view, task)
+    else:
+        view.due.extend(each.id for each in items if each.item not in task.queue)
 
 
 def slots(task: Task) -> int:
@@ -68,11 +84,6 @@ def next_item(view: View, task: Task) -> None:
     if task.queue:
         view.put(replace(task, queue=task.queue[1:]))
         view.due.append(step_task_id(task.workflow_id or "", task.step_id or "", task.queue[0]))
-
-
-def fails_too_often(task: Task) -> bool:
-    """Whether more items failed than the map tolerates."""
-    return task.inside.failed > int((task.spec or {})["tolerated_failures"])
 
 
 def finish_map(view: View, task: Task) -> None:
