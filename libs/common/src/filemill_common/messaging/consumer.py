@@ -159,7 +159,7 @@ class Consumption:
         await asyncio.wait({self._task})
 
     def is_active(self, *, within: float) -> bool:
-        """Whether we got something in the last so many seconds: only the active consumer of the queue does."""
+        """Whether we got something in the last so many seconds, as only the active consumer does."""
         return asyncio.get_running_loop().time() - self._delivered < within
 
     def stand_back(self) -> None:
