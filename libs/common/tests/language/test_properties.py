@@ -25,6 +25,8 @@ from filemill_common.language import (
     render,
     workflow_schema,
 )
+from filemill_common.language.flat import is_flat
+from filemill_common.language.problems import parts_of
 
 VALIDATOR = Draft202012Validator(workflow_schema())
 
@@ -287,6 +289,20 @@ def found(document: object) -> tuple[Definition | None, tuple[Problem, ...]]:
         return None, error.problems
 
 
+def has_room_for(document: object, pointer: str) -> bool:
+    """Whether there is something at a pointer, or an object in which it would stand."""
+    *around, last = parts_of(pointer) or [""]
+    for part in around:
+        match document:
+            case dict() if part in document:
+                document = document[part]
+            case list() if int(part) < len(document):
+                document = document[int(part)]
+            case _:
+                return False
+    return isinstance(document, dict) or (isinstance(document, list) and int(last) < len(document))
+
+
 class TestEveryDocument:
     @settings(QUICK, max_examples=500)
     @given(documents)
@@ -296,6 +312,15 @@ class TestEveryDocument:
         assert (definition is None) == bool(problems)
         assert json.dumps([p.model_dump() for p in problems], ensure_ascii=False).encode()
         assert definition is None or load(dump(definition), task_types=None) == definition
+
+    @QUICK
+    @given(documents)
+    def test_has_its_problems_at_places_that_it_has(self, document: object) -> None:
+        if not isinstance(document, dict) or is_flat(document):
+            return
+        _, problems = found(document)
+
+        assert [problem.pointer for problem in problems if not has_room_for(document, problem.pointer)] == []
 
     @QUICK
     @given(garbage, garbage)
