@@ -294,8 +294,12 @@ def has_room_for(document: object, pointer: str) -> bool:
     *around, last = parts_of(pointer) or [""]
     for part in around:
         match document:
-            case dict() if part in document:
-                document = document[part]
+            case dict():
+                # A problem must be writable, and so shows a lone surrogate as its number.
+                shown = {key.encode(errors="backslashreplace").decode(): key for key in document}
+                if part not in shown:
+                    return False
+                document = document[shown[part]]
             case list() if int(part) < len(document):
                 document = document[int(part)]
             case _:
