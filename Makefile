@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz lock schemas clean simulate
+.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz properties lock schemas clean simulate
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -37,6 +37,10 @@ bench: install ## Steps a second and what a step costs
 
 fuzz: install ## Every operation of the API, in more than 10,000 requests that nobody foresaw
 	FILEMILL_FUZZ_CASES=550 .venv/bin/pytest tests/fuzz --capture no --timeout 3600
+
+properties: .venv/installed ## Random workflows in every order: 100,000 for each property, or 10 minutes (SECONDS=)
+	HYPOTHESIS_PROFILE=thorough FILEMILL_PROPERTY_SECONDS=$(or $(SECONDS),600) \
+		.venv/bin/pytest services/scheduler/tests/core/test_properties.py -rs --timeout 36000
 
 chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays one
 	$(PYTHON) -m tests.chaos run $(if $(SEED),--seed $(SEED))

@@ -1,100 +1,139 @@
-"""What holds for every graph, every outcome and every order of events; Hypothesis looks for the order."""
+"""What holds for every workflow, every outcome and every order of events; Hypothesis looks for the order."""
 
-from collections import Counter
+from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from filemill_common.events import (
-    AttemptEvent,
-    Event,
-    TaskCancelled,
-    TaskCompleted,
-    TaskEvent,
-    TaskFailed,
-    TaskReady,
-    TaskStatus,
-    WorkflowEvent,
-)
-from filemill_scheduler.testing import Scene
+from filemill_common.events import Event
+from services.scheduler.tests.core.budget import EXAMPLES, bounded
+from services.scheduler.tests.core.players import Player
+from services.scheduler.tests.core.workflows import Oracle, Workflow, workflows
 
-NAMES = "abcdefg"
+POLICIES = ("fail_fast", "drain", "continue")
+
+CHANCES = st.integers(0, 2**32).map(Random)
+READS = st.sampled_from([7, 8, 10, 20])
 
 
-@st.composite
-def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
-    """Steps, each with some of those before it as dependencies."""
-    size = draw(st.integers(1, len(NAMES)))
+def states(player: Player) -> dict[str, tuple[str, str | None]]:
+    """Tell how each step has ended, and why it was skipped."""
     return {
-        name: sorted(draw(st.sets(st.sampled_from(NAMES[:index]), max_size=3))) if index else []
-        for index, name in enumerate(NAMES[:size])
+        task.step_id or "": (str(task.status), task.reason)
+        for task in player.tasks
+        if task.workflow_id == "run" and task.item is None
     }
 
 
-class Played:
-    """A run of a graph, in which reports come in any order, repeated and in batches of any size."""
-
-    def __init__(self, graph: dict[str, list[str]], broken: set[str], data: st.DataObject) -> None:
-        self.scene = Scene()
-        self.graph = graph
-        self.told: list[Event] = []
-        self.reports: list[AttemptEvent] = []
-        steps: dict[str, Any] = {name: {"depends_on": needed} for name, needed in graph.items()}
-        self.note(self.scene.submit(**steps).owed)
-        waiting = self.fresh(self.told, broken)
-        while waiting:
-            count = data.draw(st.integers(1, len(waiting)), label="batch")
-            order = data.draw(st.permutations(waiting), label="order")
-            again = data.draw(st.lists(st.sampled_from([*self.reports, *order[:count]]), max_size=3))
-            batch = [*order[:count], *again]
-            waiting = [report for report in waiting if report not in order[:count]]
-            self.reports += batch
-            owed = self.scene.play(*batch).owed
-            self.note(owed)
-            waiting += self.fresh(list(owed), broken)
-
-    def note(self, owed: tuple[Event, ...]) -> None:
-        """Keep what was told, and see that nothing begins too early."""
-        ended = {name for name in self.graph if self.scene.task(name).status is TaskStatus.COMPLETED}
-        for event in owed:
-            if isinstance(event, TaskReady):
-                name = next(name for name in self.graph if self.scene.task(name).id == event.task_id)
-                assert set(self.graph[name]) <= ended
-        self.told += owed
-
-    def fresh(self, owed: list[Event], broken: set[str]) -> list[AttemptEvent]:
-        """Report on each attempt that was offered."""
-        offered = {event.task_id for event in owed if isinstance(event, TaskReady)}
-        names = [name for name in self.graph if self.scene.task(name).id in offered]
-        return [
-            self.scene.failed(name) if name in broken else self.scene.succeeded(name)
-            for name in names
-            if self.scene.task(name).is_open
-        ]
-
-
-class TestEveryRun:
-    @settings(max_examples=150, deadline=None)
-    @given(graph=graphs(), broken=st.sets(st.sampled_from(NAMES), max_size=2), data=st.data())
-    def test_ends_once_and_counts_right_whatever_comes_when(
-        self, graph: dict[str, list[str]], broken: set[str], data: st.DataObject
+class TestEveryWorkflow:
+    @EXAMPLES
+    @given(data=st.data())
+    @bounded
+    def test_comes_to_what_its_semantics_say_in_whatever_order_things_happen(
+        self, data: st.DataObject
     ) -> None:
-        played = Played(graph, broken, data)
-        scene, run = played.scene, played.scene.run()
+        workflow: Workflow = data.draw(workflows(policies=("continue",)))
+        ordered = Player(workflow)
+        ordered.play()
+        mixed = Player(workflow, data.draw(CHANCES), reads=data.draw(READS))
+        mixed.play()
 
-        failed = bool(broken & set(graph))
-        assert str(run.status) == ("failed" if failed else "completed")
-        counts = {name: count for name, count in run.counts.model_dump().items() if count}
-        assert counts == {"total": len(graph), **Counter(scene.statuses().values())}
-        assert sum(isinstance(event, WorkflowEvent) and not event.transient for event in played.told) == 1
-        finals = Counter(
-            event.task.id
-            for event in played.told
-            if isinstance(event, TaskEvent) and isinstance(event, (TaskCompleted, TaskFailed, TaskCancelled))
-        )
-        assert set(finals.values()) <= {1}
+        oracle = Oracle(workflow)
+        expected = {name: (end.status, end.reason) for name, end in oracle.ends.items()}
+        assert states(ordered) == expected
+        assert states(mixed) == expected
+        assert str(ordered.scene.run().status) == str(mixed.scene.run().status) == oracle.status
+        for player in (ordered, mixed):
+            player.see_that_all_is_over()
 
-        before = dict(scene.state.tasks)
-        assert not played.reports or scene.play(*played.reports).stores_nothing
-        assert scene.state.tasks == before
+    @EXAMPLES
+    @given(data=st.data())
+    @bounded
+    def test_ends_once_and_counts_right_under_every_policy(self, data: st.DataObject) -> None:
+        workflow: Workflow = data.draw(workflows(policies=POLICIES))
+        player = Player(workflow, data.draw(CHANCES), reads=data.draw(READS))
+        player.play()
+
+        player.see_that_all_is_over()
+        assert str(player.scene.run().status) in {"completed", "failed"}
+
+
+class Commands:
+    """Sends commands now and then, each newer than the last, in an order of their own."""
+
+    def __init__(self, player: Player, chances: Random, kinds: tuple[str, ...], count: int) -> None:
+        self.player = player
+        self.chances = chances
+        scene = player.scene
+        self.rest: list[tuple[str, Event]] = []
+        for _ in range(count):
+            kind = chances.choice(kinds)
+            self.rest.append((kind, scene.run_command("run", kind, **self.arguments(kind))))
+        self.resumed = False
+        chances.shuffle(self.rest)
+
+    def arguments(self, kind: str) -> dict[str, Any]:
+        if kind != "rerun" or self.chances.random() < 0.5:
+            return {}
+        steps = [task for task in self.player.tasks if task.workflow_id == "run"]
+        task = self.chances.choice(steps)
+        if task.item is None:
+            return {"step": task.step_id}
+        return {"step": task.parent, "index": task.item}
+
+    def __call__(self) -> Event | None:
+        """Give the next command, if now is its time."""
+        run = self.player.scene.run()
+        if self.rest and (self.chances.random() < 0.3 or not run.is_open):
+            kind, event = self.rest.pop()
+            self.player.reruns += kind == "rerun"
+            return event
+        if not self.rest and run.held and self.chances.random() < 0.3:
+            return self.player.scene.run_command("run", "resume")
+        return None
+
+
+class TestEveryWorkflowThatSomebodyCommands:
+    @EXAMPLES
+    @given(data=st.data())
+    @bounded
+    def test_still_ends_and_counts_right(self, data: st.DataObject) -> None:
+        workflow: Workflow = data.draw(workflows(policies=POLICIES))
+        chances = data.draw(CHANCES)
+        player = Player(workflow, chances, reads=data.draw(READS))
+        kinds = ("pause", "resume", "cancel", "rerun", "rerun")
+        commands = Commands(player, chances, kinds, data.draw(st.integers(1, 8)))
+
+        player.play(commands)
+        while player.scene.run().held or commands.rest:
+            player.play(commands)
+
+        player.see_that_all_is_over()
+
+    @EXAMPLES
+    @given(data=st.data())
+    @bounded
+    def test_is_paused_if_the_newest_command_says_so_and_ends_as_if_never(self, data: st.DataObject) -> None:
+        workflow: Workflow = data.draw(workflows(policies=("continue",)))
+        chances = data.draw(CHANCES)
+        player = Player(workflow, chances, reads=data.draw(READS))
+        sent = [
+            player.scene.run_command("run", kind)
+            for kind in data.draw(st.lists(st.sampled_from(["pause", "resume"]), min_size=1, max_size=5))
+        ]
+        if player.scene.run().is_open:
+            late = [*sent, *chances.choices(sent, k=2)]
+            chances.shuffle(late)
+            for event in late:
+                player.fold(event)
+            assert player.scene.run().held is (sent[-1].command == "pause")
+        player.play()
+        if player.scene.run().held:
+            player.fold(player.scene.run_command("run", "resume"))
+            player.play()
+
+        player.see_that_all_is_over()
+        assert states(player) == {
+            name: (end.status, end.reason) for name, end in Oracle(workflow).ends.items()
+        }
