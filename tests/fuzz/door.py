@@ -25,6 +25,7 @@ from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
+from filemill_gateway.repository import Templates
 from filemill_gateway.testing import BEGINNING, Lot, World
 
 STATUSES = ("pending", "ready", "running", "retrying", "completed", "failed", "cancelled")
@@ -47,6 +48,7 @@ def application(store: Store, files: Path, hub: Hub) -> Any:
     needs = Dependencies(
         publisher=Publisher(),
         queries=Queries(store),
+        templates=Templates(store),
         aliases=Files(store),
         storage=LocalStorage(files),
         hub=hub,
