@@ -70,9 +70,8 @@ class MemoryRepository:
             answer = fold(loaded, events, self.now, reads < self.reads - 1)
             if isinstance(answer, Decision):
                 self.rounds = reads + 1
-                self.touched = sum(
-                    map(len, (loaded.tasks, loaded.runs, loaded.files, answer.tasks, answer.runs))
-                )
+                read = len(loaded.tasks) + len(loaded.runs) + len(loaded.files)
+                self.touched = read + len(answer.tasks) + len(answer.runs)
                 return self._write(answer)
             needs = answer
         raise AssertionError("the fold asked for more in its last round")
@@ -282,6 +281,14 @@ class Scene:
     def say(self, name: str, **payload: Any) -> Decision:
         """Send a signal to the run."""
         return self.play(self.run_command("run", "signal", name=name, payload=payload))
+
+    def due(self, name: str) -> Check:
+        """Look at a task whose retry is due, or whose wait is over."""
+        return self.check(name, Saw.RETRY_DUE)
+
+    def overdue(self, name: str) -> Check:
+        """Look at a task that has run too long."""
+        return self.check(name, Saw.OVERDUE)
 
     def check(self, name: str, saw: Saw) -> Check:
         """Look at a task for what is due, as a timer or sweep that saw it now would."""

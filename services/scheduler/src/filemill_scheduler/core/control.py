@@ -1,17 +1,15 @@
 """Starting, pausing, resuming and deleting a run."""
 
 from filemill_common.events import (
-    Saw,
-    TaskStatus,
     WorkflowPaused,
     WorkflowResumed,
     WorkflowStarted,
     WorkflowStatus,
 )
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
-from filemill_scheduler.core.scopes import end_run
-from filemill_scheduler.core.state import Run, Task, replace
-from filemill_scheduler.core.transitions import check, offer, run_event
+from filemill_scheduler.core.scopes import end_run, go_on, tell_child
+from filemill_scheduler.core.state import Run, replace
+from filemill_scheduler.core.transitions import run_event
 from filemill_scheduler.core.view import View
 
 
@@ -36,7 +34,8 @@ def hold(view: View, run: Run) -> None:
         return
     run = view.put_run(replace(run, held=True, status=WorkflowStatus.PAUSED))
     view.owe(run_event(WorkflowPaused, run, now=view.now))
-    _pass_on(view, tasks)
+    for task in tasks:
+        tell_child(view, task)
 
 
 def release(view: View, run: Run) -> None:
@@ -47,18 +46,7 @@ def release(view: View, run: Run) -> None:
         return
     run = view.put_run(replace(run, held=False, status=WorkflowStatus.RUNNING))
     view.owe(run_event(WorkflowResumed, run, now=view.now))
-    _pass_on(view, tasks)
-    for task in tasks:
-        if task.status is TaskStatus.PENDING:
-            view.due.append(task.id)
-        elif task.status is TaskStatus.RETRYING and task.due_at is None:
-            offer(view, task)
-
-
-def _pass_on(view: View, tasks: list[Task]) -> None:
-    for task in tasks:
-        if task.kind == "subworkflow" and task.status is TaskStatus.RUNNING:
-            view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
+    go_on(view, tasks)
 
 
 def delete_run(view: View, run: Run) -> None:

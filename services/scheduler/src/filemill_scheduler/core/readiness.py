@@ -146,7 +146,7 @@ def context(view: View, task: Task, named: Iterable[str]) -> dict[str, object]:
 
 
 def outcome(run: Run) -> WorkflowStatus:
-    """Tell what a run comes to when all has ended, unless something else decided it before."""
+    """Tell what a run comes to by what failed in it, unless something else decided it before."""
     return WorkflowStatus.FAILED if run.error else WorkflowStatus.COMPLETED
 
 

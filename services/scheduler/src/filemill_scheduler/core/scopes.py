@@ -6,6 +6,7 @@ under ``finally`` included, which begin when all others have ended.
 """
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 
 from filemill_common.events import (
@@ -23,7 +24,7 @@ from filemill_scheduler.core.maps import fails_too_often, finish_map, next_item
 from filemill_scheduler.core.policy import OUTPUTS_LIMIT
 from filemill_scheduler.core.readiness import outcome
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
-from filemill_scheduler.core.transitions import cancel, check, conclude, fail, occupy, run_event, skip
+from filemill_scheduler.core.transitions import cancel, check, conclude, fail, occupy, offer, run_event, skip
 from filemill_scheduler.core.view import View
 from filemill_scheduler.core.waits import forget
 
@@ -147,7 +148,7 @@ def blame(task: Task) -> Failure:
 
 def _fail_run(view: View, run: Run, task: Task) -> None:
     """Note the first failure of a run, and do what its policy says; one under ``finally`` stops nothing."""
-    if run.error is not None or run.outcome is not None:
+    if run.error is not None or run.outcome not in {None, WorkflowStatus.COMPLETED}:
         return
     if run.failure_policy == "fail_fast" and not task.in_finally:
         end_run(view, run, WorkflowStatus.FAILED, error=blame(task))
@@ -170,7 +171,8 @@ def end_run(
     """
     open_tasks = view.open_tasks(run.id)
     run = view.put_run(replace(run, outcome=status, error=error or run.error))
-    if status is WorkflowStatus.CANCELLED and run.held:
+    resumed = status is WorkflowStatus.CANCELLED and run.held
+    if resumed:
         run = view.put_run(replace(run, held=False, status=WorkflowStatus.RUNNING))
     wholly = wholly or run.started_at is None
     for task in open_tasks:
@@ -181,6 +183,25 @@ def end_run(
             skip(view, current, reason="run_failed")
         else:
             cancel(view, current)
+    if resumed:
+        go_on(view, open_tasks)
+
+
+def go_on(view: View, tasks: Iterable[Task]) -> None:
+    """Let what a pause held begin, or be tried again."""
+    for task in tasks:
+        current = view.task(task.id) or task
+        if current.status is TaskStatus.PENDING:
+            view.due.append(current.id)
+        elif current.status is TaskStatus.RETRYING and current.due_at is None:
+            offer(view, current)
+        tell_child(view, current)
+
+
+def tell_child(view: View, task: Task) -> None:
+    """Have the run that a step stands for brought in line with it, if that is under way."""
+    if task.kind == "subworkflow" and task.status is TaskStatus.RUNNING:
+        view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
 
 
 _RUN_ENDED: dict[WorkflowStatus, type[WorkflowEvent]] = {
@@ -199,12 +220,12 @@ def _advance(view: View, run_id: str) -> None:
         _finish(view, run)
     elif not run.finishing:
         last = [task.id for task in view.open_tasks(run.id) if task.in_finally and not task.ancestors]
-        view.put_run(replace(run, finishing=True))
+        view.put_run(replace(run, finishing=True, outcome=run.outcome or outcome(run)))
         view.due.extend(last)
 
 
 def _finish(view: View, run: Run) -> None:
-    status = run.outcome or outcome(run)
+    status = outcome(run) if run.outcome in {None, WorkflowStatus.COMPLETED} else run.outcome
     started = run.started_at or run.created_at or view.now
     run = view.put_run(
         replace(

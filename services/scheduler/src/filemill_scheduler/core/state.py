@@ -209,7 +209,8 @@ class Run:
         parent_task_id: The step that it stands for, if it is a subworkflow's.
         definition: As submitted; kept to be shown, never needed to decide.
         subworkflows: The templates that this run and those in it may need, by ``name@version``; frozen.
-        outcome: What it is going to be, if that is known before all has ended.
+        outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
+            have their turn, which may still fail what was complete.
         left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
         finishing: Whether its ``finally`` steps had their turn.
         held: Whether nothing new may start; said last by the command with ``held_sequence``.
