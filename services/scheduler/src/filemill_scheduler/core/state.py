@@ -69,6 +69,7 @@ class Task:
         kind: What it is to its run; only a ``task`` is work for a worker.
         parent: Step id of the parallel or map that it lies in.
         ancestors: Task ids of all that it lies in, the outermost first.
+        index: Its place in the definition, from 0; -1 for one that is no step, so that a 0 is stored.
         item: Which item of a map it is for, from 0.
         last: Index of the last step that lies in it.
         spec: What a step that is no task says beyond what all say.
@@ -105,7 +106,7 @@ class Task:
     step_id: str | None = None
     name: str | None = None
     order: int | None = None
-    index: int = 0
+    index: int = -1
     kind: str = "task"
     parent: str | None = None
     ancestors: tuple[str, ...] = ()
