@@ -205,6 +205,10 @@ class Scene:
         task_id = step_task_id(run_id, of, int(item)) if of else step_task_id(run_id, name)
         return self.state.tasks.get(task_id) or self.state.tasks[name]
 
+    def item_id(self, step_id: str, index: int, run_id: str = "run") -> str:
+        """Give the id of a map's item, whether it is there or not."""
+        return step_task_id(run_id, step_id, index)
+
     def follow(self) -> Decision:
         """Fold the looks that the last decision owes, and those that these owe, until none is left."""
         while looks := [event for event in self.last.owed if isinstance(event, Check)]:

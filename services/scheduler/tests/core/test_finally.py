@@ -1,5 +1,7 @@
 """Steps under ``finally``: they run when all others have ended, however they did, and exactly once."""
 
+from typing import Any
+
 import pytest
 
 from filemill_common.events import AttemptRevoked, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
@@ -17,7 +19,7 @@ from services.scheduler.tests.core.words import (
 )
 
 
-def last(*steps: object) -> dict[str, object]:
+def last(*steps: object) -> dict[str, Any]:
     return {"finally": list(steps) or [step("f", with_={"saw": "${{ run.status }}"})]}
 
 

@@ -181,3 +181,25 @@ class TestAFailureInAParallel:
 
         assert (why(scene, "p"), why(scene, "y")) == ("failed: step_cancelled", "cancelled")
         assert str(scene.run().status) == "failed"
+
+
+class TestAStepThatSomebodyCancelledBeforeItsParallelBegan:
+    def test_counts_as_a_failure_in_it_when_it_begins(self, scene: Scene) -> None:
+        scene.define(
+            steps=[step("a"), parallel("p", "a", b=[step("x"), step("y")])], failure_policy="continue"
+        )
+        scene.play(scene.command(scene.task("x").id, "cancel"))
+        assert (why(scene, "x"), why(scene, "p")) == ("cancelled", "pending")
+
+        bring(scene, "a", "succeeded")
+
+        assert (why(scene, "p"), why(scene, "y")) == ("failed: step_cancelled", "cancelled")
+        assert str(scene.run().status) == "failed"
+
+    def test_lets_it_complete_if_it_may_fail(self, scene: Scene) -> None:
+        scene.define(steps=[step("a"), parallel("p", "a", b=[step("x", allow_failure=True)])])
+        scene.play(scene.command(scene.task("x").id, "cancel"))
+
+        bring(scene, "a", "succeeded")
+
+        assert (why(scene, "p"), str(scene.run().status)) == ("completed", "completed")

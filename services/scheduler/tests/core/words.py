@@ -51,6 +51,11 @@ def subworkflow(step_id: str, *depends_on: str, workflow: str = "sub@1", **said:
     return placed({"id": step_id, "type": "subworkflow", "workflow": workflow}, depends_on, None, said)
 
 
+def last(*steps: JsonObject) -> dict[str, Any]:
+    """Say the steps under ``finally``."""
+    return {"finally": list(steps)}
+
+
 def placed(said: JsonObject, depends_on: tuple[str, ...], rule: str | None, more: JsonObject) -> JsonObject:
     """Put what is said of all steps to what is said of one."""
     named = {name.removesuffix("_"): value for name, value in more.items()}

@@ -132,7 +132,8 @@ def _apply(view: View, run: Run, event: WorkflowCommand) -> tuple[str, str] | No
         case "signal" if run.is_open:
             return _signal(view, run, event)
         case "rerun" | "retry" if not run.is_open:
-            return rerun(view, run, step=event.arguments.get("step"), index=event.arguments.get("index"))
+            named = {name: event.arguments.get(name) for name in ("step", "index")}
+            return rerun(view, run, sequence=event.sequence, **named)
         case "delete":
             delete_run(view, run)
         case _:

@@ -1,6 +1,7 @@
 """Starting, pausing, resuming and deleting a run."""
 
 from filemill_common.events import (
+    Saw,
     WorkflowPaused,
     WorkflowResumed,
     WorkflowStarted,
@@ -9,7 +10,7 @@ from filemill_common.events import (
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
 from filemill_scheduler.core.scopes import end_run, go_on, tell_child
 from filemill_scheduler.core.state import Run, replace
-from filemill_scheduler.core.transitions import run_event
+from filemill_scheduler.core.transitions import check, run_event
 from filemill_scheduler.core.view import View
 
 
@@ -51,6 +52,8 @@ def release(view: View, run: Run) -> None:
 
 def delete_run(view: View, run: Run) -> None:
     """Leave of a run only what keeps its id taken; stops all of it before, the ``finally`` steps too."""
+    if run.has_children:
+        view.steps(run.id)  # as long as more can be read
     if run.is_open:
         end_run(view, run, WorkflowStatus.CANCELLED, wholly=True)
         view.burying.append(run.id)
@@ -59,7 +62,10 @@ def delete_run(view: View, run: Run) -> None:
 
 
 def bury(view: View, run: Run) -> None:
-    """Put a tombstone in the place of a run that has ended, and have its steps deleted."""
+    """Put a tombstone in the place of a run that has ended, and have its steps and their runs deleted."""
+    for step in view.steps(run.id) if run.has_children else ():
+        if step.kind == "subworkflow":
+            view.owe(check(step, Saw.SUBWORKFLOW, at=view.now, now=view.now))
     view.put_run(
         Run(
             id=run.id,

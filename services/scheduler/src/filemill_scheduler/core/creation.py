@@ -9,7 +9,7 @@ from filemill_common.ids import step_task_id
 from filemill_common.language import InvalidDefinitionError
 from filemill_common.language.document import read
 from filemill_scheduler.core.control import start
-from filemill_scheduler.core.making import make_run, make_steps
+from filemill_scheduler.core.making import filling, make_run, make_steps, taken_id
 from filemill_scheduler.core.policy import STUB_LIFE
 from filemill_scheduler.core.rules import count_ended
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
@@ -126,14 +126,14 @@ def on_workflow_created(view: View, event: WorkflowCreated) -> None:
     )
     tasks = make_steps(run, definition)
     stubs = view.tasks(task.id for task in tasks)
-    taken = [stub.id for stub in stubs if stub is not None and not stub.is_stub]
-    if taken:
-        message = f"the id of one of its steps is that of another task, {taken[0]!r}"
+    taken = taken_id(stubs, run)
+    if taken is not None:
+        message = f"the id of one of its steps is that of another task, {taken!r}"
         view.owe(rejected(event, "id_taken", message, now=view.now))
         return
     run = view.put_run(run)
     for task, stub in zip(tasks, stubs, strict=True):
-        view.put(_filling(stub, task))
+        view.put(filling(stub, task))
     view.retold.append(event)
     if event.start:
         start(view, run)
@@ -149,10 +149,3 @@ def step_ids_of(event: WorkflowCreated) -> Iterator[str]:
                     yield step_task_id(event.workflow_id, step["id"])
                 if isinstance(branches := step.get("branches"), dict):
                     rest += branches.values()
-
-
-def _filling(stub: Task | None, step: Task) -> Task:
-    """Put a step in the place of a stub; who waited for that waits for it."""
-    if stub is None:
-        return step
-    return replace(step, version=stub.version, dependents=(*step.dependents, *stub.dependents))

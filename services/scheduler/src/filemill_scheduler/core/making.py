@@ -1,6 +1,6 @@
 """From a definition to the tasks that a run consists of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -145,6 +145,24 @@ def item_task(run: Run, of: Task, number: int, item: object, before: Task | None
         bindings={**(of.bindings or {}), (of.spec or {})["as"]: item},
         created_at=now,
     )
+    return filling(before, fresh)
+
+
+def taken_id(tasks: Iterable[Task | None], run: Run) -> str | None:
+    """Find a task among those in the places of a run's steps that is neither a stub nor of this run."""
+    others = (task for task in tasks if task is not None and not task.is_stub)
+    return next((task.id for task in others if task.workflow_id != run.id), None)
+
+
+def filling(before: Task | None, step: Task) -> Task:
+    """Put a step in the place of a stub, or of what an earlier try left; who waited for that waits for it."""
     if before is None:
-        return fresh
-    return replace(fresh, version=before.version, attempt=before.attempt + 1, ran=before.ran)
+        return step
+    return replace(
+        step,
+        version=before.version,
+        dependents=(*step.dependents, *before.dependents),
+        attempt=before.attempt,
+        ran=before.ran,
+        attempts=before.attempts,
+    )

@@ -6,7 +6,8 @@ from typing import Any, Final
 from filemill_common.events import Failure, JsonObject, TaskStatus
 from filemill_common.ids import step_task_id
 from filemill_common.language.model import MAX_ITEMS
-from filemill_scheduler.core.making import item_task
+from filemill_scheduler.core.inside import recounted
+from filemill_scheduler.core.making import item_task, taken_id
 from filemill_scheduler.core.readiness import NotReadyError, evaluated, rendered
 from filemill_scheduler.core.state import Task, Unmet, replace
 from filemill_scheduler.core.transitions import conclude, fail, occupy
@@ -19,9 +20,15 @@ OUTPUT_LIMIT: Final = 4 * 1024 * 1024
 def begin_map(view: View, task: Task) -> None:
     """Make a task for each item, and let as many begin as may be under way at once.
 
+    One that a rerun opened goes on with the items that it has.
+
     Raises:
-        NotReadyError: The expression fails, gives no list, or one of more than 1,000 items.
+        NotReadyError: The expression fails, gives no list, or one of more than 1,000 items; or the id of an
+            item is taken.
     """
+    if task.inside.total:
+        _go_on(view, task)
+        return
     spec = task.spec or {}
     items = _items(view, task, spec["items"])
     ids = item_ids(task, len(items))
@@ -30,11 +37,24 @@ def begin_map(view: View, task: Task) -> None:
         conclude(view, task, {"items": [], "total": 0, "failed": 0})
         return
     run = view.run_of(task)
+    taken = taken_id(known, run)
+    if taken is not None:
+        raise NotReadyError("id_taken", f"the id of one of its items is that of another task, {taken!r}")
     at_once = slots(task)
     task = occupy(view, task, inside=Unmet(total=len(items)), queue=tuple(range(len(items)))[at_once:])
     for number, (item, before) in enumerate(zip(items, known, strict=True)):
         view.put(item_task(run, task, number, item, before, now=view.now))
     view.due.extend(ids[:at_once])
+
+
+def _go_on(view: View, task: Task) -> None:
+    items = [each for each in view.tasks(item_ids(task, task.inside.total)) if each is not None]
+    task = recounted(task, (each for each in items if not each.is_open))
+    task = occupy(view, task, inside=task.inside)
+    if task.inside.ended == task.inside.total:
+        finish_map(view, task)
+    else:
+        view.due.extend(each.id for each in items if each.item not in task.queue)
 
 
 def slots(task: Task) -> int:
@@ -64,11 +84,6 @@ def next_item(view: View, task: Task) -> None:
     if task.queue:
         view.put(replace(task, queue=task.queue[1:]))
         view.due.append(step_task_id(task.workflow_id or "", task.step_id or "", task.queue[0]))
-
-
-def fails_too_often(task: Task) -> bool:
-    """Whether more items failed than the map tolerates."""
-    return task.inside.failed > int((task.spec or {})["tolerated_failures"])
 
 
 def finish_map(view: View, task: Task) -> None:

@@ -2,19 +2,20 @@
 
 A step that runs again is *reset*: it waits anew, with the next attempt's number. A parallel or map of which
 only a part runs again is *opened*: what else lies in it keeps its result. Whatever depends on either is reset
-too, and so is everything under ``finally``.
+too, and so is everything under ``finally``. What never began is reset as a whole with what lies in it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from filemill_common.events import Counts, TaskStatus, WorkflowStarted, WorkflowStatus
 from filemill_scheduler.core.choices import heard, names
+from filemill_scheduler.core.inside import blame, recounted
 from filemill_scheduler.core.maps import slots
 from filemill_scheduler.core.rules import count_ended
-from filemill_scheduler.core.scopes import blame, counted
+from filemill_scheduler.core.scopes import advance
 from filemill_scheduler.core.state import Run, Task, Unmet, replace
 from filemill_scheduler.core.transitions import noted, run_event
 from filemill_scheduler.core.view import View
@@ -24,39 +25,62 @@ _BECAUSE_OF_FAILURE = frozenset({"upstream_failed", "run_failed"})
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ids of the tasks that are reset, and of the parallels and maps that are opened again."""
+    """What becomes of the tasks of a run, by their ids; the others stay as they are.
+
+    Attributes:
+        reset: Tasks that run again.
+        opened: Parallels and maps of which a part does.
+        dropped: Items of maps that make their items anew.
+    """
 
     reset: frozenset[str]
     opened: frozenset[str]
+    dropped: frozenset[str]
 
 
-def rerun(view: View, run: Run, *, step: object, index: object) -> tuple[str, str] | None:
+def rerun(
+    view: View, run: Run, *, sequence: int = 0, step: object = None, index: object = None
+) -> tuple[str, str] | None:
     """Run an ended run's failed steps again, or one step, or one item of a map; and what depends on it.
+
+    A failure that is not run again stands: what it lies in fails once more, when all of it has ended.
+
+    Args:
+        view: What is changed.
+        run: Has ended.
+        sequence: Of the command; a pause that is older does not hold what now begins.
+        step: Id of the step; None for all that failed, or did not run because of that.
+        index: Of the item, if the step is a map.
 
     Returns:
         Code and sentence if that cannot be.
     """
-    tasks = view.steps(run.id)
+    tasks = [task for task in view.steps(run.id) if task.status is not None]
     chosen = _chosen(tasks, step, index)
     if isinstance(chosen, str):
         return "command_not_applicable", chosen
     known = {task.id: task for task in tasks}
     plan = planned(known, chosen)
-    after = [_after(task, plan, known, view) for task in tasks]
+    inside: dict[str, list[Task]] = {}
+    for task in tasks:
+        inside.setdefault(task.ancestors[-1] if task.ancestors else "", []).append(task)
+    after = [_after(task, plan, known, inside.get(task.id, ()), now=view.now) for task in tasks]
     for before, task in zip(tasks, after, strict=True):
         if task is not before:
             view.put(task)
-    run = view.put_run(_reopened(view, run, after))
+    run = view.put_run(replace(_reopened(view, run, after), held_sequence=max(run.held_sequence, sequence)))
     view.owe(run_event(WorkflowStarted, run, now=view.now))
-    view.due.extend(task.id for task in after if task.id in plan.reset)
+    view.due.extend(task.id for task in after if task.status is TaskStatus.PENDING)
+    advance(view, run.id)
     return None
 
 
-def _chosen(tasks: Iterable[Task], step: object, index: object) -> set[str] | str:
+def _chosen(tasks: Sequence[Task], step: object, index: object) -> set[str] | str:
     if step is None:
         bad = {task.id: task for task in tasks if _is_bad(task)}
         # What failed because of what lies in it is opened, and not done all over again.
-        caused = {outer for task in bad.values() for outer in task.ancestors}
+        began = {task.id for task in tasks if task.started_at is not None}
+        caused = {outer for task in bad.values() for outer in task.ancestors if outer in began}
         return set(bad) - caused or "no step has failed; name the one to run again"
     item = None if index is None else index
     found = {task.id for task in tasks if _is_named(task, step, item)}
@@ -94,19 +118,24 @@ def planned(tasks: Mapping[str, Task], chosen: Iterable[str]) -> Plan:
         if task.kind == "parallel":
             rest += inside.get(task.id, ())
         for outer in task.ancestors:
-            if outer not in opened:
+            if tasks[outer].started_at is None:
+                rest.append(outer)
+            elif outer not in opened:
                 opened.add(outer)
                 rest += tasks[outer].dependents
-    # A map that is done all over makes its items anew.
     dropped = {each for outer in reset if tasks[outer].kind == "map" for each in inside.get(outer, ())}
-    return Plan(frozenset(reset - dropped), frozenset(opened - reset - dropped))
+    return Plan(frozenset(reset - dropped), frozenset(opened - reset - dropped), frozenset(dropped))
 
 
-def _after(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Task:
+def _after(
+    task: Task, plan: Plan, known: Mapping[str, Task], inside: Sequence[Task], *, now: datetime
+) -> Task:
     if task.id in plan.reset:
-        return _reset(task, plan, known, now=view.now)
+        return _reset(task, plan, known, now=now)
     if task.id in plan.opened:
-        return _opened(task, plan, known, view)
+        return _opened(task, plan, inside, now=now)
+    if task.id in plan.dropped:
+        return replace(_fresh(task, now=now), status=None)
     return task
 
 
@@ -152,25 +181,24 @@ def _reset(task: Task, plan: Plan, known: Mapping[str, Task], *, now: datetime) 
     return task
 
 
-def _opened(task: Task, plan: Plan, known: Mapping[str, Task], view: View) -> Task:
-    """Let a parallel or map run on: what lies directly in it and is not done again counts as it did."""
-    inside = Unmet(total=task.inside.total)
-    again: list[int] = []
-    for each in known.values():
-        if each.ancestors[-1:] == (task.id,):
-            if each.id not in plan.reset and each.id not in plan.opened:
-                inside = counted(inside, each)
-            elif each.item is not None:
-                again.append(each.item)
-    fresh = _fresh(task, now=view.now)
+def _opened(task: Task, plan: Plan, inside: Sequence[Task], *, now: datetime) -> Task:
+    """Let a parallel or map go on: what lies directly in it and is not done again counts as it did.
+
+    A map's item that is a map itself waits for its turn among the others.
+    """
+    again = {each.id: each.item for each in inside if each.id in plan.reset or each.id in plan.opened}
+    fresh = recounted(_fresh(task, now=now), (each for each in inside if each.id not in again))
+    if task.kind == "map":
+        items = sorted(item for item in again.values() if item is not None)
+        fresh = replace(fresh, queue=tuple(items)[slots(task) :])
+    if task.item is not None:
+        return replace(fresh, status=TaskStatus.PENDING, started_at=task.started_at)
     return replace(
         fresh,
         status=TaskStatus.RUNNING,
         ran=fresh.attempt,
-        started_at=view.now,
-        deadline=view.now + timedelta(seconds=task.timeout) if task.timeout is not None else None,
-        inside=inside,
-        queue=tuple(sorted(again))[slots(task) :] if task.kind == "map" else (),
+        started_at=now,
+        deadline=now + timedelta(seconds=task.timeout) if task.timeout is not None else None,
     )
 
 
@@ -184,6 +212,7 @@ def _reopened(view: View, run: Run, tasks: Iterable[Task]) -> Run:
         for task in steps
         if task.step_id in run.outputs and task.status is TaskStatus.COMPLETED
     }
+    kept = (task.output for task in steps if task.status is TaskStatus.COMPLETED and task.output)
     return replace(
         run,
         status=WorkflowStatus.RUNNING,
@@ -194,7 +223,7 @@ def _reopened(view: View, run: Run, tasks: Iterable[Task]) -> Run:
         finally_left=sum(task.in_finally for task in still_open),
         counts=Counts(total=len(steps), **{status: ended.count(status) for status in set(ended)}),
         outputs=outputs,
-        outputs_size=sum(len(json.dumps(output)) for output in outputs.values()),
+        outputs_size=sum(len(json.dumps(output)) for output in kept),
         started_at=view.now,
         completed_at=None,
         duration=None,

@@ -20,10 +20,11 @@ from filemill_common.events import (
     WorkflowFailed,
     WorkflowStatus,
 )
-from filemill_scheduler.core.maps import fails_too_often, finish_map, next_item
+from filemill_scheduler.core.inside import blame, counted, failure_by
+from filemill_scheduler.core.maps import finish_map, next_item
 from filemill_scheduler.core.policy import OUTPUTS_LIMIT
 from filemill_scheduler.core.readiness import outcome
-from filemill_scheduler.core.state import Run, Task, Unmet, replace
+from filemill_scheduler.core.state import Run, Task, replace
 from filemill_scheduler.core.transitions import cancel, check, conclude, fail, occupy, offer, run_event, skip
 from filemill_scheduler.core.view import View
 from filemill_scheduler.core.waits import forget
@@ -36,7 +37,11 @@ def begin_parallel(view: View, task: Task) -> None:
         conclude(view, task, {})
         return
     occupy(view, task)
-    view.due.extend(each.id for each in inside if each.ancestors[-1] == task.id)
+    for each in inside:
+        if each.ancestors[-1] == task.id:
+            view.due.append(each.id)
+            if not each.is_open:  # somebody cancelled it before it could have begun
+                _count_inside(view, view.task(task.id) or task, each)
 
 
 def leave(view: View, task: Task) -> None:
@@ -54,7 +59,7 @@ def leave(view: View, task: Task) -> None:
         _count_inside(view, around[-1], task)
     elif task.is_failure:
         _fail_run(view, run, task)
-    _advance(view, run.id)
+    advance(view, run.id)
 
 
 def _count(view: View, run: Run, task: Task) -> Run:
@@ -74,15 +79,6 @@ def _count(view: View, run: Run, task: Task) -> Run:
             kept = {**left.outputs, task.step_id: task.output} if size <= OUTPUTS_LIMIT else left.outputs
             left = replace(left, outputs=kept, outputs_size=size)
     return left if left is run else view.put_run(left)
-
-
-def counted(inside: Unmet, ended: Task) -> Unmet:
-    """Count one more that ended in a parallel or a map; a failure that is allowed is none."""
-    if ended.is_failure:
-        return replace(inside, failed=inside.failed + 1)
-    if ended.status is TaskStatus.SKIPPED:
-        return replace(inside, skipped=inside.skipped + 1)
-    return replace(inside, succeeded=inside.succeeded + 1)
 
 
 def _count_inside(view: View, around: Task, task: Task) -> None:
@@ -107,12 +103,9 @@ def _count_inside(view: View, around: Task, task: Task) -> None:
 def _fail_around(view: View, around: Task, task: Task) -> Task:
     """Note the first failure that a parallel or map does not tolerate, and do what its policy says."""
     policy = (around.spec or {}).get("failure_policy", "fail_fast")
-    error = blame(task)
-    if around.kind == "map":
-        if not fails_too_often(around):
-            return around
-        message = f"{around.inside.failed} of {around.inside.total} items failed; the last: {error.message}"
-        error = Failure(code="items_failed", message=message)
+    error = failure_by(around, task)
+    if error is None:
+        return around
     around = view.put(replace(around, error=error, queue=()))
     if policy != "continue":
         stop_inside(view, around, reason="run_failed", under_way=policy == "fail_fast")
@@ -137,13 +130,6 @@ def _inherited(task: Task) -> str:
     if task.status is TaskStatus.SKIPPED and task.reason in {"condition", "upstream_skipped"}:
         return "upstream_skipped"
     return task.reason or "run_failed"
-
-
-def blame(task: Task) -> Failure:
-    """Say which step is why something has failed."""
-    if task.error is None:
-        return Failure(code="step_cancelled", message=f"step {task.step_id!r} was cancelled")
-    return Failure(code=task.error.code, message=f"step {task.step_id!r} failed: {task.error.message}")
 
 
 def _fail_run(view: View, run: Run, task: Task) -> None:
@@ -211,7 +197,7 @@ _RUN_ENDED: dict[WorkflowStatus, type[WorkflowEvent]] = {
 }
 
 
-def _advance(view: View, run_id: str) -> None:
+def advance(view: View, run_id: str) -> None:
     """Let the ``finally`` steps begin once all others have ended; end the run once they have too."""
     run = view.run(run_id)
     if run is None or not run.is_open or run.left:
@@ -232,6 +218,7 @@ def _finish(view: View, run: Run) -> None:
             run,
             status=status,
             outcome=status,
+            held=False,
             completed_at=view.now,
             duration=round((view.now - started) / timedelta(seconds=1), 3),
             signals={},

@@ -77,7 +77,7 @@ class Task:
         barred: Whether a condition that names it chose otherwise.
         inside: How those that lie directly in it have ended.
         queue: Items of a map that had no turn yet, in order.
-        child: The run that it stands for.
+        child: The run that stands for it; another one in each try.
         template: A step's ``with``, where it has expressions.
         input: The object that every attempt reads.
         dependents: Tasks that wait for this one, in other runs too.
@@ -208,6 +208,7 @@ class Run:
     Attributes:
         partition_key: Id of the run that all this is part of; its own, unless it is a subworkflow's.
         parent_task_id: The step that it stands for, if it is a subworkflow's.
+        has_children: Whether runs stand, or stood, for steps of it; they are deleted with it.
         definition: As submitted; kept to be shown, never needed to decide.
         subworkflows: The templates that this run and those in it may need, by ``name@version``; frozen.
         outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
@@ -231,6 +232,7 @@ class Run:
     user_id: str | None = None
     partition_key: str = ""
     parent_task_id: str | None = None
+    has_children: bool = False
     definition: JsonObject | None = None
     subworkflows: JsonObject | None = None
     input: JsonObject = field(default_factory=dict)

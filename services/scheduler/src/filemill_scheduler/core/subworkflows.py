@@ -9,11 +9,11 @@ from filemill_common.ids import derived_id
 from filemill_common.language import check_input
 from filemill_common.language.document import read
 from filemill_scheduler.core.control import delete_run, hold, release, start
-from filemill_scheduler.core.making import make_run, make_steps
+from filemill_scheduler.core.making import filling, make_run, make_steps, taken_id
 from filemill_scheduler.core.policy import OUTPUTS_LIMIT
 from filemill_scheduler.core.readiness import rendered
 from filemill_scheduler.core.scopes import end_run
-from filemill_scheduler.core.state import Run, Task
+from filemill_scheduler.core.state import Run, Task, replace
 from filemill_scheduler.core.transitions import cancel, check, conclude, fail, occupy
 from filemill_scheduler.core.view import View
 
@@ -25,18 +25,27 @@ def begin_subworkflow(view: View, task: Task) -> None:
         NotReadyError: An expression of its input fails.
     """
     given = rendered(view, task, (task.spec or {})["with"])
-    child = derived_id("subworkflow", task.id, task.attempt)
-    task = occupy(view, task, options=given, child=child)
+    run = view.run_of(task)
+    if not run.has_children:
+        view.put_run(replace(run, has_children=True))
+    task = occupy(view, task, options=given, child=_child(task, task.attempt))
     view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
 
 
+def _child(step: Task, attempt: int) -> str:
+    """Name the run that stands for a step in one of its tries."""
+    return derived_id("subworkflow", step.id, attempt)
+
+
 def bring_in_line(view: View, step: Task) -> None:
-    """Make, end, pause or resume the run that a step stands for, or end the step with it."""
-    child = view.run(step.child) if step.child else None
+    """Make, end, pause, resume or delete the run that stands for a step, or end the step with it."""
     if step.status is None:
-        if child is not None and child.status is not None:
-            delete_run(view, child)
-    elif step.status.is_final:
+        for left in view.runs(_child(step, attempt) for attempt in range(1, step.attempt + 1)):
+            if left is not None and left.status is not None:
+                delete_run(view, left)
+        return
+    child = view.run(step.child) if step.child else None
+    if step.status.is_final:
         if child is not None and child.is_open:
             end_run(view, child, WorkflowStatus.CANCELLED)
     elif child is None:
@@ -72,10 +81,15 @@ def _create(view: View, step: Task) -> None:
         created_at=view.now,
     )
     tasks = make_steps(run, definition)
-    view.tasks(task.id for task in tasks)
+    stubs = view.tasks(task.id for task in tasks)
+    taken = taken_id(stubs, run)
+    if taken is not None:
+        message = f"the id of one of its steps is that of another task, {taken!r}"
+        fail(view, step, Failure(code="id_taken", message=message))
+        return
     run = view.put_run(run)
-    for task in tasks:
-        view.put(task)
+    for task, stub in zip(tasks, stubs, strict=True):
+        view.put(filling(stub, task))
     start(view, run, held=view.run_of(step).held)
 
 

@@ -188,11 +188,15 @@ class View:
 
     def run(self, run_id: str) -> Run | None:
         """Give a run as it now stands, or None if there is none."""
-        if run_id in self._runs:
-            return self._runs[run_id]
-        if run_id not in self._loaded.runs:
-            raise MissingError(Needs(runs=frozenset({run_id})))
-        return self._loaded.runs[run_id]
+        return self.runs((run_id,))[0]
+
+    def runs(self, run_ids: Iterable[str]) -> list[Run | None]:
+        """Give runs as they now stand; asks for all that are missing at once."""
+        wanted = tuple(run_ids)
+        missing = frozenset(wanted).difference(self._runs, self._loaded.runs)
+        if missing:
+            raise MissingError(Needs(runs=missing))
+        return [self._runs.get(run_id) or self._loaded.runs[run_id] for run_id in wanted]
 
     def run_of(self, step: Task) -> Run:
         """Give the run of a step."""
