@@ -193,7 +193,7 @@ class TestAStepThatSomebodyCancelledBeforeItsParallelBegan:
 
         bring(scene, "a", "succeeded")
 
-        assert (why(scene, "p"), why(scene, "y")) == ("failed: step_cancelled", "cancelled")
+        assert (why(scene, "p"), why(scene, "y")) == ("failed: step_cancelled", "skipped: run_failed")
         assert str(scene.run().status) == "failed"
 
     def test_lets_it_complete_if_it_may_fail(self, scene: Scene) -> None:

@@ -1,7 +1,7 @@
 """Conditions: which way a run goes on."""
 
 from filemill_common.events import TaskStatus
-from filemill_scheduler.core.readiness import decided
+from filemill_scheduler.core.readiness import ask_for, decided
 from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.core.transitions import conclude
 from filemill_scheduler.core.view import View
@@ -14,6 +14,7 @@ def begin_condition(view: View, task: Task) -> None:
         NotReadyError: A ``when`` fails, or is neither true nor false.
     """
     spec = task.spec or {}
+    ask_for(view, task, (case["when"] for case in spec["cases"]))
     for number, case in enumerate(spec["cases"]):
         if decided(view, task, case["when"]):
             conclude(view, task, {"chosen": case["then"], "case": number})

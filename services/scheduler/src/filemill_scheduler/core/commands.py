@@ -46,13 +46,14 @@ def on_task_command(view: View, event: TaskCommand) -> bool:
             cancel(view, task)
         case "retry" if _may_retry(task):
             _retry(view, task)
-        case "delete":
+        case "delete" if task.workflow_id is None:
             if task.is_open:
                 cancel(view, task)
                 settle_all(view)
             _bury(view, view.task(task.id) or task)
         case _:
-            message = f"{event.command} does not apply to a task that is {status.value}"
+            what = "task" if task.workflow_id is None else "step of a workflow"
+            message = f"{event.command} does not apply to a {what} that is {status.value}"
             view.owe(rejected(event, "command_not_applicable", message, now=view.now))
     return True
 
@@ -67,6 +68,7 @@ def _retry(view: View, task: Task) -> None:
     task = replace(
         task,
         status=TaskStatus.PENDING,
+        unsettled=False,
         error=None,
         retry_count=0,
         losses=0,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast
 
 from pydantic import ValidationError
@@ -100,6 +101,15 @@ def rendered(view: View, task: Task, values: JsonObject) -> JsonObject:
     except ExpressionError as error:
         raise NotReadyError(error.code, str(error)) from error
     return dict(cast("JsonObject", found))
+
+
+def ask_for(view: View, task: Task, expressions: Iterable[str]) -> None:
+    """Have all steps read that any of some expressions names, and not those of one after the other."""
+    named: set[str] = set()
+    for expression in expressions:
+        with suppress(ExpressionError):  # which is told if it comes to it
+            named |= references_of(expression)
+    view.tasks(step_task_id(task.workflow_id or "", name) for name in named)
 
 
 def evaluated(view: View, task: Task, expression: str) -> object:

@@ -18,7 +18,6 @@ from filemill_common.events import (
     TaskStatus,
 )
 from filemill_scheduler.core.policy import LEASE, TOMBSTONE_LIFE
-from filemill_scheduler.core.settling import settle
 from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.core.subworkflows import bring_in_line
 from filemill_scheduler.core.transitions import (
@@ -159,8 +158,8 @@ def on_check(view: View, event: Check) -> None:
             view.owe(ready_event(task, now=view.now))
         case Saw.STUB_EXPIRED, None if task.due_at == event.at:
             _expire_stub(view, task)
-        case Saw.CONTINUE, _ if task.unsettled:
-            settle(view, task)
+        case Saw.CONTINUE, _ if task.unsettled and not task.is_open:
+            view.ended.append(task.id)
         case Saw.CONTINUE, TaskStatus.PENDING:
             view.due.append(task.id)
         case _:

@@ -203,14 +203,15 @@ def advance(view: View, run_id: str) -> None:
     if run is None or not run.is_open or run.left:
         return
     if not run.finally_left:
-        _finish(view, run)
+        finish(view, run)
     elif not run.finishing:
         last = [task.id for task in view.open_tasks(run.id) if task.in_finally and not task.ancestors]
         view.put_run(replace(run, finishing=True, outcome=run.outcome or outcome(run)))
         view.due.extend(last)
 
 
-def _finish(view: View, run: Run) -> None:
+def finish(view: View, run: Run) -> None:
+    """End a run, and tell of it."""
     status = outcome(run) if run.outcome in {None, WorkflowStatus.COMPLETED} else run.outcome
     started = run.started_at or run.created_at or view.now
     run = view.put_run(

@@ -3,12 +3,14 @@
 Queues and no recursion, so that a long chain of skips is only long.
 """
 
+from collections.abc import Callable
+
 from filemill_common.events import Saw
 from filemill_scheduler.core.beginning import begin_if_due
 from filemill_scheduler.core.choices import heard
 from filemill_scheduler.core.control import bury
 from filemill_scheduler.core.rules import count_ended
-from filemill_scheduler.core.scopes import leave
+from filemill_scheduler.core.scopes import finish, leave
 from filemill_scheduler.core.state import Task, replace
 from filemill_scheduler.core.transitions import check
 from filemill_scheduler.core.view import MissingError, Needs, View
@@ -16,6 +18,9 @@ from filemill_scheduler.core.view import MissingError, Needs, View
 
 def settle_all(view: View) -> None:
     """Settle what has ended, begin what is due, and so on.
+
+    In the last round of reading nothing more can be asked for: what would need it is left to a `Check`, which
+    begins it in a fold of its own. What is told of a task does not wait for that.
 
     Raises:
         MissingError: More must be read; all that was found to be missing is named at once.
@@ -25,8 +30,6 @@ def settle_all(view: View) -> None:
         try:
             _next(view)
         except MissingError as missing:
-            if not view.may_ask:
-                raise
             needs |= missing.needs
     if needs:
         raise MissingError(needs)
@@ -36,42 +39,42 @@ def _next(view: View) -> None:
     if view.ended:
         task = view.task(view.ended.popleft())
         if task is not None:
-            leave(view, task)
-            settle(view, task)
+            _or_later(view, task, _settle)
     elif view.due:
         task = view.task(view.due.popleft())
         if task is not None:
-            _begin(view, task)
+            _or_later(view, task, begin_if_due)
     else:
         run = view.run(view.burying.pop())
+        if run is not None and run.is_open:  # all of it has ended, and some of that is not counted yet
+            finish(view, run)
+            run = view.run(run.id)
         if run is not None:
             bury(view, run)
 
 
-def settle(view: View, task: Task) -> None:
-    """Count a task that ended in all that wait for it, and let those begin that this decides."""
-    try:
-        waiting = view.tasks(task.dependents)
-    except MissingError:
-        if view.may_ask:
-            raise
-        # A chain of skips deeper than the rounds of one fold goes on in the next one.
-        task = view.put(replace(task, unsettled=True))
-        view.owe(check(task, Saw.CONTINUE, at=task.completed_at or view.now, now=view.now))
+def _or_later(view: View, task: Task, do: Callable[[View, Task], None]) -> None:
+    """Do something with a task, or none of it and ask for another look, if it needs what cannot be read."""
+    if view.may_ask:
+        do(view, task)
         return
+    before = view.mark()
+    try:
+        do(view, task)
+    except MissingError:
+        view.back_to(before)
+        if do is _settle:
+            task = view.put(replace(task, unsettled=True))
+        view.owe(check(task, Saw.CONTINUE, at=task.completed_at or view.now, now=view.now))
+
+
+def _settle(view: View, task: Task) -> None:
+    """Count a task that ended in what it lies in and in all that wait for it, and begin what that decides."""
     if task.unsettled:
-        view.put(replace(task, unsettled=False))
-    for dependent in waiting:
+        task = view.put(replace(task, unsettled=False))
+    leave(view, task)
+    for dependent in view.tasks(task.dependents):
         if dependent is not None and dependent.is_open:
             counted = replace(dependent, unmet=count_ended(dependent.unmet, task))
             view.put(heard(counted, task))
             view.due.append(dependent.id)
-
-
-def _begin(view: View, task: Task) -> None:
-    try:
-        begin_if_due(view, task)
-    except MissingError:
-        if view.may_ask:
-            raise
-        view.owe(check(task, Saw.CONTINUE, at=view.now, now=view.now))

@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 from filemill_common.events import Event, JsonObject, StoredFile
 from filemill_common.language.model import MAX_STEPS
@@ -122,6 +124,13 @@ class MissingError(Exception):
         self.needs = needs
 
 
+Mark = dict[str, Any]
+"""What a view held at one moment."""
+
+_UNDONE = (
+    "owed", "deferred", "parked", "retold", "purged", "metadata", "ignored", "ended", "due", "burying",
+    "_tasks", "_runs", "_files",
+)  # fmt: skip
 _key = attrgetter("key")
 
 
@@ -161,6 +170,15 @@ class View:
         self._runs: dict[str, Run] = {}
         self._files: dict[FileKey, StoredFile] = {}
         self._opened: dict[str, list[str]] = {}
+
+    def mark(self) -> "Mark":
+        """Remember how all stands, so that what follows can be undone."""
+        return {name: copy(getattr(self, name)) for name in _UNDONE}
+
+    def back_to(self, mark: "Mark") -> None:
+        """Undo all that was done since a mark was set, which is used up."""
+        for name, value in mark.items():
+            setattr(self, name, value)
 
     @property
     def changed(self) -> int:
@@ -222,7 +240,7 @@ class View:
             if run is not None and run.version > 0:
                 raise MissingError(Needs(runs_open_tasks=frozenset({run_id})))
             stored = frozenset()
-        known = self.tasks(stored.union(self._opened.get(run_id, ())))
+        known = self.tasks(stored.union(self._put_in(run_id)))
         return sorted((task for task in known if task is not None and task.is_open), key=_key)
 
     def steps(self, run_id: str, first: int = 0, last: int = MAX_STEPS) -> list[Task]:
@@ -233,9 +251,13 @@ class View:
             if run is not None and run.version > 0:
                 raise MissingError(Needs(spans=frozenset({span})))
             stored = frozenset()
-        known = self.tasks(stored.union(self._opened.get(run_id, ())))
+        known = self.tasks(stored.union(self._put_in(run_id)))
         found = (task for task in known if task is not None and first <= task.index <= last)
         return sorted(found, key=_key)
+
+    def _put_in(self, run_id: str) -> Iterable[str]:
+        """Name the tasks of a run that came to be, or came to be open again, in this fold."""
+        return (task_id for task_id in self._opened.get(run_id, ()) if task_id in self._tasks)
 
     def subworkflow(self, root_id: str, reference: str) -> JsonObject | None:
         """Give a template as it was frozen into the run that all is part of, or None."""
