@@ -91,7 +91,7 @@ def _count_inside(view: View, around: Task, task: Task) -> None:
         around = _fail_around(view, around, task)
     if inside.ended < inside.total:
         if around.kind == "map":
-            next_item(view, around)
+            next_item(view, around, after=task)
     elif around.kind == "map":
         finish_map(view, around)
     elif around.error is not None:

@@ -1,0 +1,19 @@
+"""Moments nobody thinks of: for steps that have not begun, and for runs that go on after a failure."""
+
+from filemill_scheduler.testing import Scene
+from services.scheduler.tests.core.words import bring, each, parallel, ready, step, why
+
+
+class TestAnItemThatWasCancelledBeforeItsTurn:
+    def test_gives_its_turn_to_nobody(self, scene: Scene) -> None:
+        scene.define(
+            steps=[each("m", items="[1, 2, 3]", max_concurrency=1, tolerated_failures=1)],
+        )
+
+        scene.play(scene.command(scene.task("m[2]").id, "cancel"))
+
+        assert [why(scene, f"m[{number}]") for number in range(3)] == ["ready", "pending", "cancelled"]
+
+        bring(scene, "m[0]", "succeeded")
+        bring(scene, "m[1]", "succeeded")
+        assert why(scene, "m") == "completed"
