@@ -17,3 +17,14 @@ class TestAnItemThatWasCancelledBeforeItsTurn:
         bring(scene, "m[0]", "succeeded")
         bring(scene, "m[1]", "succeeded")
         assert why(scene, "m") == "completed"
+
+
+class TestARunOfWhichAllWasCancelledBeforeItBegan:
+    def test_begins_with_its_finally_steps(self, scene: Scene) -> None:
+        scene.define(failure_policy="continue", start=False, steps=[step("a")], **{"finally": [step("f")]})
+        scene.play(scene.command(scene.task("a").id, "cancel"))
+        assert why(scene, "f") == "pending"
+
+        scene.play(scene.run_command("run", "start"))
+
+        assert ready(scene) == ["f"]
