@@ -28,3 +28,27 @@ class TestARunOfWhichAllWasCancelledBeforeItBegan:
         scene.play(scene.run_command("run", "start"))
 
         assert ready(scene) == ["f"]
+
+
+class TestAFailureThatStands:
+    def test_lets_a_new_one_stop_the_rest_after_a_rerun(self, scene: Scene) -> None:
+        steps = [step("a"), step("b"), step("c", "b"), step("d", "b"), step("e", "d")]
+        scene.define(failure_policy="drain", steps=steps)
+        bring(scene, "b", "succeeded")
+        bring(scene, "a", "failed")
+        bring(scene, "c", "succeeded")
+        bring(scene, "d", "succeeded")
+        scene.play(scene.run_command("run", "rerun", step="b"))
+        bring(scene, "b", "succeeded")
+
+        bring(scene, "c", "failed")
+
+        assert (why(scene, "d"), why(scene, "e")) == ("ready", "skipped: run_failed")
+
+    def test_under_finally_lets_another_one_stop_the_rest(self, scene: Scene) -> None:
+        scene.define(steps=[step("a"), step("b")], **{"finally": [step("f")]})
+        scene.play(scene.command(scene.task("f").id, "cancel"))
+
+        bring(scene, "a", "failed")
+
+        assert why(scene, "b") == "cancelled"

@@ -218,6 +218,7 @@ def _reopened(view: View, run: Run, tasks: Iterable[Task]) -> Run:
         status=WorkflowStatus.RUNNING,
         outcome=None,
         error=blame(failed[0]) if failed else None,
+        draining=False,
         finishing=False,
         left=sum(not task.in_finally for task in still_open),
         finally_left=sum(task.in_finally for task in still_open),

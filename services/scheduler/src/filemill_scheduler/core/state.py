@@ -214,6 +214,7 @@ class Run:
         outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
             have their turn, which may still fail what was complete.
         left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
+        draining: Whether a step failed, and what had not begun was skipped because of that.
         finishing: Whether its ``finally`` steps had their turn.
         held: Whether nothing new may start; said last by the command with ``held_sequence``.
         signals: What was last said with each signal.
@@ -241,6 +242,7 @@ class Run:
     outcome: WorkflowStatus | None = None
     left: int = 0
     finally_left: int = 0
+    draining: bool = False
     finishing: bool = False
     held: bool = False
     held_sequence: int = 0
