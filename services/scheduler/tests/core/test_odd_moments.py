@@ -52,3 +52,31 @@ class TestAFailureThatStands:
         bring(scene, "a", "failed")
 
         assert why(scene, "b") == "cancelled"
+
+
+class TestATaskThatWaitsForAStep:
+    def test_counts_it_once_whatever_a_rerun_makes_of_it(self, scene: Scene) -> None:
+        scene.define(steps=[step("a")])
+        scene.create("other")
+        scene.create("t", depends_on=[scene.task("a").id, "other"])
+        bring(scene, "a", "succeeded")
+        scene.play(scene.run_command("run", "rerun", step="a"))
+
+        bring(scene, "a", "succeeded")
+        assert why(scene, "t") == "pending"
+
+        bring(scene, "other", "succeeded")
+        assert why(scene, "t") == "ready"
+
+
+class TestAParallelOfWhichAStepWasCancelledBefore:
+    def test_ends_with_the_others(self, scene: Scene) -> None:
+        scene.define(
+            steps=[step("a"), parallel("p", "a", failure_policy="continue", one=[step("x"), step("y")])]
+        )
+        scene.play(scene.command(scene.task("x").id, "cancel"))
+        bring(scene, "a", "succeeded")
+
+        bring(scene, "y", "succeeded")
+
+        assert why(scene, "p") == "failed: step_cancelled"
