@@ -1,7 +1,11 @@
 """Moments nobody thinks of: for steps that have not begun, and for runs that go on after a failure."""
 
+from typing import Any
+
 from filemill_scheduler.testing import Scene
 from services.scheduler.tests.core.words import bring, each, parallel, ready, step, why
+
+LAST: dict[str, Any] = {"finally": [step("f")]}
 
 
 class TestAnItemThatWasCancelledBeforeItsTurn:
@@ -21,7 +25,7 @@ class TestAnItemThatWasCancelledBeforeItsTurn:
 
 class TestARunOfWhichAllWasCancelledBeforeItBegan:
     def test_begins_with_its_finally_steps(self, scene: Scene) -> None:
-        scene.define(failure_policy="continue", start=False, steps=[step("a")], **{"finally": [step("f")]})
+        scene.define(failure_policy="continue", start=False, steps=[step("a")], **LAST)
         scene.play(scene.command(scene.task("a").id, "cancel"))
         assert why(scene, "f") == "pending"
 
@@ -46,7 +50,7 @@ class TestAFailureThatStands:
         assert (why(scene, "d"), why(scene, "e")) == ("ready", "skipped: run_failed")
 
     def test_under_finally_lets_another_one_stop_the_rest(self, scene: Scene) -> None:
-        scene.define(steps=[step("a"), step("b")], **{"finally": [step("f")]})
+        scene.define(steps=[step("a"), step("b")], **LAST)
         scene.play(scene.command(scene.task("f").id, "cancel"))
 
         bring(scene, "a", "failed")
