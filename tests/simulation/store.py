@@ -222,9 +222,11 @@ class Collection:
     ) -> Cursor:
         return Cursor(self, condition, session)
 
-    async def find_one(self, condition: Document) -> Document | None:
-        await self.enter(None, "store.read")
-        return next(iter(self.search(condition, None)), None)
+    async def find_one(
+        self, condition: Document, _: Document | None = None, *, session: Session | None = None
+    ) -> Document | None:
+        await self.enter(session, "store.read")
+        return next(iter(self.search(condition, session)), None)
 
     def aggregate(self, pipeline: Sequence[Document]) -> SimpleNamespace:
         """Count by a field what matches: the one thing that is asked for so."""
@@ -390,6 +392,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$nin": lambda value, operand: value not in operand,
     "$lte": lambda value, operand: value is not None and value <= operand,
     "$lt": lambda value, operand: value is not None and value < operand,
+    "$gte": lambda value, operand: value is not None and value >= operand,
     "$type": lambda value, _: isinstance(value, datetime),
 }
 

@@ -73,6 +73,19 @@ class TestBoth:
 
         assert updated.decision.stores_nothing
 
+    async def test_find_all_steps_of_a_run_the_first_one_too(
+        self, repository: Repository, scene: Scene
+    ) -> None:
+        await repository.update([two_steps(scene)], decide)
+        await repository.update([scene.failed("a")], decide)
+
+        updated = await repository.update([scene.run_command("run", "rerun")], decide)
+
+        assert {task.step_id: str(task.status) for task in updated.decision.tasks} == {
+            "a": "ready",
+            "b": "pending",
+        }
+
     async def test_end_a_run_whatever_is_open(self, repository: Repository, scene: Scene) -> None:
         await repository.update([two_steps(scene)], decide)
 

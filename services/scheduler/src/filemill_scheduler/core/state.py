@@ -70,6 +70,7 @@ class Task:
         kind: What it is to its run; only a ``task`` is work for a worker.
         parent: Step id of the parallel or map that it lies in.
         ancestors: Task ids of all that it lies in, the outermost first.
+        index: Its place in the definition, from 0; -1 for one that is no step, so that a 0 is stored.
         item: Which item of a map it is for, from 0.
         last: Index of the last step that lies in it.
         spec: What a step that is no task says beyond what all say.
@@ -214,6 +215,7 @@ class Run:
         outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
             have their turn, which may still fail what was complete.
         left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
+        draining: Whether a step failed, and what had not begun was skipped because of that.
         finishing: Whether its ``finally`` steps had their turn.
         held: Whether nothing new may start; said last by the command with ``held_sequence``.
         signals: What was last said with each signal.
@@ -241,6 +243,7 @@ class Run:
     outcome: WorkflowStatus | None = None
     left: int = 0
     finally_left: int = 0
+    draining: bool = False
     finishing: bool = False
     held: bool = False
     held_sequence: int = 0
