@@ -76,9 +76,9 @@ class TaskRules:
         if now == "deleted" and not is_item(new):
             self.deleted.add(change.id)
             if state(change.old) in {"ready", "running"} and attempt(new) == attempt(change.old):
-                self.completed.add(
-                    change.id
-                )  # before it was deleted in the same commit: a cancel would count
+                # Before it was deleted in the same commit: a cancel would have closed the attempt.
+                self.completed.add(change.id)
+                self.ended[change.id] = new
         if now == "pending" and state(change.old) != "pending":
             self._pending_since[change.id] = change.since
 
