@@ -241,11 +241,13 @@ leaves: st.SearchStrategy[dict[str, Any]] = st.one_of(
 def nested(draw: st.DrawFn) -> dict[str, Any]:
     """A definition with steps of all kinds inside each other; each may wait for and use any before it."""
     ended: list[str] = []
+    waited_for: set[str] = set()
     count = itertools.count()
 
     def one(level: int) -> dict[str, Any]:
         name = f"s{next(count)}"
         needs = draw(st.lists(st.sampled_from(ended), unique=True, max_size=3)) if ended else []
+        waited_for.update(needs)
         step = {"id": name, "depends_on": needs, **draw(common), **draw(uses(needs))}
         if level < 4 and draw(st.booleans()):
             branches = {f"{n}{draw(keys)}": several(level + 1) for n in range(draw(st.integers(1, 3)))}
@@ -257,7 +259,6 @@ def nested(draw: st.DrawFn) -> dict[str, Any]:
 
     def several(level: int) -> list[dict[str, Any]]:
         steps = [one(level) for _ in range(draw(st.integers(1, 3)))]
-        waited_for = {name for step in steps for name in step["depends_on"]}
         for step in steps:
             if step.get("type") == "condition":
                 # One that waits for nothing, and for which nothing waits, closes no circle.
