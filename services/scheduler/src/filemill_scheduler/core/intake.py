@@ -24,8 +24,9 @@ class Refused:
 def admit(event: Event, *, now: datetime) -> Event | Refused:
     """Let an event of another system in, with the partition that keeps its order, or say why not.
 
-    Their events are always of the tenant ``default``, and name the things they are about themselves. A command
-    that does not say when it was given was given now: else a pause would be older than all that people said.
+    Their events are always of the tenant ``default``, and name the things they are about themselves. A
+    command that does not say when it was given was given now: else a pause would be older than all that
+    people said.
     """
     match event:
         case TaskCreated():
