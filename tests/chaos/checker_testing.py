@@ -13,7 +13,7 @@ SINK: Final = "http://sink/"
 
 
 class Run:
-    """All went well: a workflow of ``a``, then ``b``, a task that is retried and makes a file, and the rest."""
+    """All went well: a workflow of ``a``, then ``b``; a task that is retried and makes a file; `shapes`."""
 
     def __init__(self) -> None:
         self.lines: list[Json] = []
