@@ -80,8 +80,8 @@ class _Draft:
                 ]
                 step["default"] = self._some(later)
                 for each in made[place + 1 :]:
-                    if luck.chance(0.15):
-                        each["trigger_rule"] = luck.choice(_RULES)
+                    if luck.chance(0.2):
+                        each["trigger_rule"] = luck.choice(("always", luck.choice(_RULES)))
         return made
 
     def _some(self, names: list[str]) -> list[str]:
