@@ -21,6 +21,7 @@ from tests.chaos import checker_rules as rules
 from tests.chaos.checker_files import files_as_accepted
 from tests.chaos.checker_leases import healthy_leases
 from tests.chaos.checker_notices import asked_notified, one_id
+from tests.chaos.checker_shapes import dependents_wait
 from tests.chaos.crashing import arm
 from tests.chaos.journal import Line
 from tests.chaos.stage import ROOT, Stage, command
@@ -216,7 +217,7 @@ STORIES: Final[dict[str, tuple[Story, Any]]] = {
     "outbox_never_swept": (PUBLISHES_WORK, rules.acknowledged_ends),
     "publish_before_commit": (
         dying("scheduler:store.commit.before", 2, lambda stage: stage.workflow(chain(2))),
-        rules.dependents_wait,
+        dependents_wait,
     ),
     "no_transaction": (dying("scheduler:store.outbox.insert.before", 1, echo), rules.acknowledged_ends),
     "no_version_guard": (Story("an owner is frozen and wakes", owner_frozen), rules.no_write_lost),

@@ -138,6 +138,32 @@ class Facts:
         ]
 
     @cached_property
+    def starts(self) -> dict[str, list[float]]:
+        """When each run was started, by its id; reruns too."""
+        return {
+            identity: [
+                now["at"]
+                for before, now in pairs(versions)
+                if now.get("started_at") is not None and now["started_at"] != before.get("started_at")
+            ]
+            for identity, versions in self.histories("workflow").items()
+        }
+
+    def reran(self, task: Json) -> bool:
+        """Tell whether the run of a task was run again in the very commit that wrote a version of it."""
+        return task["at"] in self.starts.get(task.get("workflow_id") or "", [])[1:]
+
+    @cached_property
+    def steps(self) -> dict[str, dict[str, str]]:
+        """The ids of a run's tasks, its maps' items too, by run and step."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for identity, versions in self.histories("task").items():
+            for each in versions:
+                if each.get("workflow_id") and each.get("step_id"):
+                    found[each["workflow_id"]][each["step_id"]] = identity
+        return found
+
+    @cached_property
     def told(self) -> dict[str, Line]:
         """The final events that were told, by their id."""
         return {
@@ -176,6 +202,11 @@ def is_final(version: Json) -> bool:
     """Tell whether a document has ended; a run whose tasks still end has not."""
     counts = version.get("counts")
     return version.get("status") in FINAL and (counts is None or version.get("completed_at") is not None)
+
+
+def is_work(version: Json) -> bool:
+    """Tell whether a task is work for a worker, and no other kind of step."""
+    return bool(version.get("kind", "task") == "task")
 
 
 def is_deleted(version: Json) -> bool:

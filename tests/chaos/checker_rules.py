@@ -12,19 +12,23 @@ from tests.chaos.checker_facts import (
     Json,
     is_deleted,
     is_final,
+    is_work,
     new_commands,
     pairs,
 )
 from tests.chaos.checker_files import files_as_accepted
 from tests.chaos.checker_leases import healthy_leases, offers_taken
 from tests.chaos.checker_notices import asked_notified, one_id
+from tests.chaos.checker_shapes import SHAPE_RULES, dependents_wait, last_said
 
+_ALWAYS_SENT: Final = frozenset({"retry", "rerun", "pause", "resume", "signal"})
 _OWED: Final = ("scheduler.", "worker.", "notifier.")
 
 
 def acknowledged_ends(facts: Facts) -> Findings:
     """Every acknowledged workflow and task ended."""
     started = {line["id"] for line in facts.said("commanded") if line["command"] == "start"}
+    paused = {identity for identity, command in last_said(facts).items() if command == "pause"}
     for line in facts.said("accepted"):
         kind, identity = line["kind"], line["id"]
         versions = facts.versions(kind, identity)
@@ -33,12 +37,13 @@ def acknowledged_ends(facts: Facts) -> Findings:
             continue
         last = versions[-1]
         asleep = line.get("start") is False and identity not in started and last.get("status") == "pending"
+        asleep = asleep or (identity in paused and last.get("status") == "paused")
         fine = asleep or is_final(last) or is_deleted(last)
         yield None if fine else f"{kind} {identity} is still {last.get('status')}"
 
 
 def ends_once(facts: Facts) -> Findings:
-    """Each task and workflow ends once, and only a retry opens it again."""
+    """Each task and workflow ends once, and only a retry or rerun opens it again."""
     for kind in KINDS:
         for identity, versions in facts.histories(kind).items():
             wrong = [
@@ -47,11 +52,12 @@ def ends_once(facts: Facts) -> Findings:
                 if is_final(before)
                 and now.get("status") != before["status"]
                 and not is_deleted(now)
-                and not new_commands(before, now)
+                and not (new_commands(before, now) or facts.reran(now))
             ]
             buried = False
             for version in versions:
-                if buried and version.get("status") is not None:
+                # An item of a map that is done all over is gone until the map has made it anew.
+                if buried and version.get("status") is not None and version.get("item") is None:
                     wrong.append(f"{kind} {identity} came back after it was deleted")
                 buried = buried or is_deleted(version)
             yield "; ".join(wrong) or None
@@ -63,7 +69,7 @@ def told_once(facts: Facts) -> Findings:
     for identity, line in facts.told.items():
         by_fact[line["subject"], line["sequence"]].add(identity)
     commands = {
-        (identity, now.get("version")): len(new_commands(before, now)) + is_deleted(now)
+        (identity, now.get("version")): len(new_commands(before, now)) + is_deleted(now) + facts.reran(now)
         for kind in KINDS
         for identity, versions in facts.histories(kind).items()
         for before, now in pairs(versions)
@@ -100,24 +106,10 @@ def no_write_lost(facts: Facts) -> Findings:
                 yield None
 
 
-def dependents_wait(facts: Facts) -> Findings:
-    """No task began before all that it depends on had completed."""
-    completed = {
-        ending.id: ending.version["at"]
-        for ending in facts.endings
-        if ending.kind == "task" and ending.status == "completed"
-    }
-    for line in facts.said("began"):
-        versions = facts.versions("task", line["task_id"])
-        named = {dependency for version in versions for dependency in version.get("depends_on") or ()}
-        early = [each for each in sorted(named) if completed.get(each, float("inf")) > line["at"]]
-        yield f"task {line['task_id']} began before {', '.join(early)} had completed" if early else None
-
-
 def accepted_results(facts: Facts) -> Findings:
     """What a completed task says is what one execution of its open attempt made."""
     for ending in facts.endings:
-        if (ending.kind, ending.status) != ("task", "completed"):
+        if (ending.kind, ending.status) != ("task", "completed") or not is_work(ending.version):
             continue
         yield _wrong_result(facts, ending.id, ending.version)
 
@@ -140,6 +132,8 @@ def counts_recount(facts: Facts) -> Findings:
     """Stored counts equal a recount."""
     steps: dict[str, list[Json]] = defaultdict(list)
     for task in facts.tasks.values():
+        if task.get("workflow_id") and task.get("item") is not None:
+            continue  # items are counted by their map
         if task.get("workflow_id"):
             steps[task["workflow_id"]].append(task)
         elif task.get("status") == "completed" and task.get("depends_on"):
@@ -155,7 +149,7 @@ def counts_recount(facts: Facts) -> Findings:
         else:
             yield None
         for task in steps[identity]:
-            if task.get("status") == "completed" and task.get("depends_on"):
+            if task.get("status") == "completed" and task.get("depends_on") and "trigger_rule" not in task:
                 yield _miscounted(task)
 
 
@@ -211,7 +205,7 @@ def commands_once(facts: Facts) -> Findings:
 
 def _needed(facts: Facts, kind: str, identity: str, lines: list[Json]) -> int:
     """Count the commands that went further than the door, which answers for what is done already."""
-    retries = {line["command_id"] for line in lines if line["command"] == "retry"}
+    retries = {line["command_id"] for line in lines if line["command"] in _ALWAYS_SENT}
     done = {"cancel": {"cancelled"}, "start": {"running", *FINAL}}
     others = {
         line["command"]
@@ -257,6 +251,7 @@ RULES: Final[tuple[Callable[[Facts], Findings], ...]] = (
     one_id,
     healthy_leases,
     offers_taken,
+    *SHAPE_RULES,
     nothing_owed,
     parked_as_planned,
 )

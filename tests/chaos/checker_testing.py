@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tests.chaos.checker import judge
 from tests.chaos.checker_facts import Facts, Row
+from tests.chaos.checker_testing_shapes import shapes
 
 Json = dict[str, Any]
 
@@ -12,7 +13,7 @@ SINK: Final = "http://sink/"
 
 
 class Run:
-    """All went well: a workflow of ``a``, then ``b``, and a task that is retried and makes a file."""
+    """All went well: a workflow of ``a``, then ``b``; a task that is retried and makes a file; `shapes`."""
 
     def __init__(self) -> None:
         self.lines: list[Json] = []
@@ -25,6 +26,7 @@ class Run:
         self.parked: list[Json] = [{"message_id": "poison", "type": "Odd", "code": "undecodable"}]
         self._workflow()
         self._retried()
+        shapes(self)
         for second in range(60):
             self.say("alive", second, by="worker-1")
         self.say("planted", 1, message_id="poison")
@@ -34,7 +36,7 @@ class Run:
         self.lines.append(line)
         return line
 
-    def stored(self, kind: str, identity: str, at: float, **changes: object) -> Json:
+    def stored(self, kind: str, identity: str, at: float, /, **changes: object) -> Json:
         versions = self.history[kind].setdefault(identity, [])
         before: Json = versions[-1] if versions else {"_id": identity, "version": 0, "created_at": float(at)}
         version = {**before, **changes, "version": before["version"] + 1, "at": float(at)}
@@ -59,7 +61,7 @@ class Run:
         counts = {"total": 2}
         self.stored("workflows", "r", 0, status="running", counts=counts)
         self.stored("tasks", "a", 0, status="ready", workflow_id="r", ready_at=0)
-        self.stored("tasks", "b", 0, status="pending", workflow_id="r", depends_on=["a"])
+        self.stored("tasks", "b", 3.5, status="ready", workflow_id="r", depends_on=["a"], ready_at=3.5)
         for task, began, seconds in (("a", 1, 2), ("b", 10, 6)):
             output = {"execution": f"x{task}"}
             self.ran(task, f"x{task}", began, began + seconds, output=output)

@@ -11,7 +11,8 @@ import httpx
 
 from tests.chaos.journal import Journal
 from tests.chaos.load_bus import Bus, event
-from tests.chaos.plan_requests import CLIP, SINK, Order, Request
+from tests.chaos.plan_request import CLIP, SINK, Order, Request
+from tests.chaos.plan_shapes import TEMPLATES
 
 _AT_ONCE: Final = 40
 """Requests under way; the others wait for their turn."""
@@ -50,6 +51,7 @@ class Load:
         """Ask for all of it in its time, and give all the orders that follow."""
         async with self._http, asyncio.TaskGroup() as group:
             await self._upload_clip()
+            await self._put_templates()
             began = asyncio.get_running_loop().time()
             for request in requests:
                 await asyncio.sleep(began + request.at - asyncio.get_running_loop().time())
@@ -106,26 +108,27 @@ class Load:
             await asyncio.sleep(order.after)
             key = f"{order.name}-{number}-{identity}"
             for _ in range(2 if order.twice else 1):
-                await self._command(kind, identity, order.name, key)
+                await self._command(kind, identity, order, key)
 
-    async def _command(self, kind: str, identity: str, name: str, key: str) -> None:
-        path = f"/v1/{kind}s/{identity}"
-        method, path = ("DELETE", path) if name == "delete" else ("POST", f"{path}/{name}")
-        # What is not known yet will be; what has not failed yet may.
-        is_retry = name == "retry"
+    async def _command(self, kind: str, identity: str, order: Order, key: str) -> None:
+        path, name = f"/v1/{kind}s/{identity}", order.name
+        said = f"signals/{order.signal}" if order.signal else name
+        method, path = ("DELETE", path) if name == "delete" else ("POST", f"{path}/{said}")
+        # What is not known yet will be; what has not failed or ended yet may.
+        is_retry = name in {"retry", "rerun"}
         response = await self._until_answered(
             method,
             path,
             key=key if name != "delete" else None,
             waits_for={404, 409} if is_retry else {404},
             patience=_HOPE if is_retry else _PATIENCE,
+            **({} if order.body is None else {"json": order.body}),
         )
         if response is None or response.status_code >= 300:
             self._refused(kind, key, response)
             return
-        self._journal.write(
-            "commanded", kind=kind, id=identity, command=name, command_id=key, status=response.status_code
-        )
+        about: dict[str, Any] = {"kind": kind, "id": identity, "command": name, "command_id": key}
+        self._journal.write("commanded", **about, body=order.body, status=response.status_code)
 
     async def _until_answered(
         self,
@@ -159,19 +162,20 @@ class Load:
 
     async def _tell(self, request: Request) -> None:
         """Send an event as another system does, with the commands that came before it."""
-        identity = str(request.key)
-        created = event("created", identity, {"task_id": identity, "task": self._with_sink(request.body)})
-        about = (f"task.created.{request.body['type']}", created)
+        identity, kind, body = str(request.key), request.kind, self._with_sink(request.body)
+        named = {f"{kind}_id": identity}
+        asked = {"task": body} if kind == "task" else body
+        created = event("created", identity, named | asked, kind=kind)
+        about = (f"task.created.{body['type']}" if kind == "task" else "workflow.created", created)
         orders = [
-            ("task.command", event("command", identity, {"task_id": identity, "command": order.name}))
+            (f"{kind}.command", event(f"command.{order.name}", identity, named | _told(order), kind=kind))
             for order in request.orders
         ]
         await self._bus.publish("filemill.intake", [*orders, about])
-        self._accept("task", identity)
+        self._accept(kind, identity)
         for order in request.orders:
-            self._journal.write(
-                "commanded", kind="task", id=identity, command=order.name, command_id=order.name, status=202
-            )
+            told = {"command": order.name, "command_id": order.name, "body": order.body}
+            self._journal.write("commanded", kind=kind, id=identity, **told, status=202)
         if request.again is not None:
             await asyncio.sleep(request.again)
             await self._bus.publish("filemill.intake", [about])
@@ -186,6 +190,12 @@ class Load:
         response = await self._until_answered("PUT", f"/v1/files/{CLIP}", key=None, content=clip)
         if response is None or response.status_code != 201:
             raise RuntimeError(f"the clip was not taken: {response}")
+
+    async def _put_templates(self) -> None:
+        for name, template in TEMPLATES.items():
+            response = await self._until_answered("PUT", f"/v1/templates/{name}", key=None, json=template)
+            if response is None or response.status_code not in {200, 201}:
+                raise RuntimeError(f"the template {name} was not taken: {response and response.text}")
 
     def _accept(self, kind: str, identity: str, *, key: str | None = None, start: bool = True) -> None:
         self.accepted += 1
@@ -205,6 +215,12 @@ class Load:
                 return [self._with_sink(each) for each in body]
             case _:
                 return self._sink if body == SINK else body
+
+
+def _told(order: Order) -> dict[str, Any]:
+    """Say a command in the words of an event."""
+    arguments = {"name": order.signal, "payload": order.body} if order.signal else order.body or {}
+    return {"command": order.name, **({"arguments": arguments} if arguments else {})}
 
 
 def _clip() -> bytes:

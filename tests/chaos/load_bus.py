@@ -32,15 +32,15 @@ _ERRORS: Final = (
 )
 
 
-def event(what: str, task: str, data: dict[str, Any]) -> bytes:
-    """Write an event about a task as another system does."""
+def event(what: str, about: str, data: dict[str, Any], *, kind: str = "task") -> bytes:
+    """Write an event about a task or workflow as another system does."""
     return json.dumps(
         {
             "specversion": "1.0",
-            "id": f"{task}-{what}",
-            "type": f"io.filemill.task.{what}.v1",
+            "id": f"{about}-{what}",
+            "type": f"io.filemill.{kind}.{what.partition('.')[0]}.v1",
             "source": "/other",
-            "subject": task,
+            "subject": about,
             "data": data,
         }
     ).encode()

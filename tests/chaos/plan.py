@@ -6,7 +6,8 @@ from itertools import count, cycle
 from random import Random
 from typing import Final
 
-from tests.chaos.plan_requests import Request, requests
+from tests.chaos.plan_request import Request
+from tests.chaos.plan_requests import requests
 
 REPLICAS: Final = {
     "gateway": ("gateway", "gateway-2"),

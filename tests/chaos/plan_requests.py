@@ -1,61 +1,14 @@
 """What is asked for in a run: workflows and tasks of mixed shapes, drawn from a seed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from filemill_common.ids import keyed_id
 from filemill_local.user import chain, fan
-
-Json = dict[str, Any]
-
-SINK: Final = "http://sink/"
-"""Stands for the address of the receiver of notifications, which is known later."""
-
-CLIP: Final = "chaos/clip.mp4"
-
-Door = Literal["http", "intake"]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One command for what was accepted.
-
-    Attributes:
-        name: Such as ``cancel``.
-        after: Seconds after the acceptance.
-        twice: Whether it is repeated, with the same key.
-    """
-
-    name: str
-    after: float
-    twice: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One thing that somebody asks for.
-
-    Attributes:
-        at: Seconds after the beginning.
-        kind: ``workflow`` or ``task``, or ``poison``, which nobody can use.
-        body: The request's body; for what goes to the intake, the task itself.
-        key: The ``Idempotency-Key``, or for what goes to the intake or is poison, its id.
-        door: Where it goes: to a gateway, or as an event to ``filemill.intake``.
-        start: Whether a workflow starts at once.
-        again: Seconds after which the very same is asked for once more.
-        orders: Commands that follow.
-    """
-
-    at: float
-    kind: Literal["workflow", "task", "poison"]
-    body: Json
-    key: str | None
-    door: Door = "http"
-    start: bool = True
-    again: float | None = None
-    orders: tuple[Order, ...] = ()
+from tests.chaos.plan_request import CLIP, SINK, Json, Order, Request
+from tests.chaos.plan_shapes import SHAPES
 
 
 def requests(rng: Random, number: int, seconds: float) -> tuple[Request, ...]:
@@ -250,5 +203,6 @@ _KINDS: Final = {
     _thumbnail: 1,
     _probe: 1,
     _poison: 0.5,
+    **SHAPES,
 }
 """How often each kind is asked for, as weights."""

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import httpx
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-_OPEN: Final = ("pending", "ready", "running", "retrying", "paused")
+_OPEN: Final = ("pending", "ready", "running", "retrying")
+_NO_WORK: Final = ("condition", "parallel", "map", "wait", "subworkflow")
 _STEADY: Final = 6.0
 """Seconds for which all must be quiet: so old the broker's counts may be."""
 
@@ -19,12 +21,13 @@ class Left:
     """What has not ended yet.
 
     Attributes:
-        tasks: Tasks that are open, but for those of workflows that nobody has started.
+        tasks: Tasks that are open, but for those of workflows that nobody has started, and for what waits in
+            those that are paused for good.
         workflows: Workflows that are open, but for those.
         owed: Entries of the outbox.
         deliveries: Notifications under way.
         messages: In the queues of services and witnesses.
-        sleeping: Workflows that nobody has started.
+        sleeping: Workflows that nobody has started, or resumed.
     """
 
     tasks: int
@@ -58,19 +61,26 @@ def look(mongo_url: str, management: str, queues: tuple[str, ...]) -> Left | Non
     try:
         with MongoClient[dict[str, Any]](mongo_url, timeoutMS=5_000) as client:
             database = client["filemill"]
-            still = [each["_id"] for each in database["workflows"].find({"status": "pending"}, {"_id": 1})]
+            still = _ids(database["workflows"], "pending")
+            held = _ids(database["workflows"], "paused")
+            others = {"status": {"$in": _OPEN}, "workflow_id": {"$nin": [*still, *held]}}
+            at_work = {"status": {"$in": ["ready", "running"]}, "type": {"$nin": _NO_WORK}}
             return Left(
                 tasks=database["tasks"].count_documents(
-                    {"status": {"$in": _OPEN}, "workflow_id": {"$nin": still}}
+                    {"$or": [others, {**at_work, "workflow_id": {"$in": held}}]}
                 ),
-                workflows=database["workflows"].count_documents({"status": {"$in": _OPEN[1:]}}),
+                workflows=database["workflows"].count_documents({"status": "running"}),
                 owed=database["outbox"].count_documents({}),
                 deliveries=database["deliveries"].count_documents({"status": "pending"}),
                 messages=_messages(management, queues),
-                sleeping=len(still),
+                sleeping=len(still) + len(held),
             )
     except (PyMongoError, httpx.HTTPError):
         return None
+
+
+def _ids(workflows: Collection[dict[str, Any]], status: str) -> list[str]:
+    return [each["_id"] for each in workflows.find({"status": status}, {"_id": 1})]
 
 
 def _messages(management: str, queues: tuple[str, ...]) -> int:

@@ -8,6 +8,7 @@ from tests.chaos.checker_facts import Row, pairs
 from tests.chaos.checker_files import files_as_accepted
 from tests.chaos.checker_leases import healthy_leases, offers_taken
 from tests.chaos.checker_notices import asked_notified, one_id
+from tests.chaos.checker_shapes import dependents_wait
 from tests.chaos.checker_testing import SINK, Json, Run
 
 
@@ -99,9 +100,18 @@ class TestWorkflowsAndTasks:
         assert run.only(rules.no_write_lost) == "task t has the attempts [1, 2, 1, 2]"
 
     def test_begin_after_what_they_depend_on(self, run: Run) -> None:
+        run.stored("tasks", "early", 3, status="pending", depends_on=["b"])
+        run.stored("tasks", "early", 4, status="ready", ready_at=4)
+        run.stored("tasks", "early", 40, status=None)
+
+        assert Row.of("", dependents_wait(run.facts())).violations == (
+            "task early began by all_success after ['open']",
+        )
+
+    def test_begin_when_they_are_ready(self, run: Run) -> None:
         line(run, "began", task_id="b")["at"] = 2.5
 
-        assert run.only(rules.dependents_wait) == "task b began before a had completed"
+        assert run.only(dependents_wait) == "task b began before it was ready"
 
     def test_are_counted_as_they_are(self, run: Run) -> None:
         run.history["workflows"]["r"][-1]["counts"]["completed"] = 1

@@ -46,6 +46,10 @@ class TestAPlan:
             "retry",
             "delete",
             "start",
+            "pause",
+            "resume",
+            "rerun",
+            "signal",
         }
         assert any(request.again for request in asked)
 

@@ -9,8 +9,7 @@ import os
 import sys
 import time
 
-from tests.simulation.bugs import BUGS
-from tests.simulation.seeding import search
+from tests.simulation.seeding import BUGS, search
 from tests.simulation.services import virtual_edges
 from tests.simulation.simulation import Played, play
 

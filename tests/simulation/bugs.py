@@ -5,8 +5,7 @@ no bug silently becomes none.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Final
@@ -17,30 +16,27 @@ from filemill_notifier.core import deliveries
 from filemill_notifier.repository import Deliveries
 from filemill_notifier.sender import Sender
 from filemill_scheduler import handlers, timers
-from filemill_scheduler.core import Decision, Loaded, Needs, commands, creation, reports, transitions
+from filemill_scheduler.core import (
+    Decision,
+    Loaded,
+    Needs,
+    commands,
+    creation,
+    making,
+    reports,
+    scopes,
+    transitions,
+)
 from filemill_scheduler.handlers import IntakeHandler, Publisher, SchedulerHandler
 from filemill_scheduler.repository import Due, Fold, Repository
 from filemill_scheduler.timers import Timers
 from filemill_worker.core.attempts import Pace
-from tests.simulation.seeding import Bug, Seeding, given, instead, text
+from tests.simulation.seeding import bug, given, instead, text
 from tests.simulation.world import PROCESS
 
 fold = import_module("filemill_scheduler.core.fold")  # the package gives the function that name
 
 _ANOTHER: Final = "if task.execution not in {None, event.execution}:"
-
-BUGS: Final[dict[str, Bug]] = {}
-
-
-def _bug(name: str, says: str, *changes: Seeding, theme: str | None = None) -> None:
-    @contextmanager
-    def seeded() -> Iterator[None]:
-        with ExitStack() as all_of_it:
-            for change in changes:
-                all_of_it.enter_context(change())
-            yield
-
-    BUGS[name] = Bug(name, says, seeded, theme)
 
 
 def _telling(publisher: Publisher, decide: Fold) -> Fold:
@@ -63,40 +59,40 @@ async def _send(publisher: Publisher, events: Sequence[Event]) -> None:
     await publisher.publish(events)
 
 
-_bug(
+bug(
     "attempt_raised_late",
     "a failure leaves the attempt open; the retry that is due closes it",
     text(transitions, "fail_attempt", "attempt=task.attempt + 1", "attempt=task.attempt"),
     text(
         reports,
         "on_check",
-        "if task.due_at == event.at:\n            offer(view, task)",
-        "if task.due_at == event.at:\n            offer(view, replace(task, attempt=task.attempt + 1))",
+        '(offer if task.kind == "task" else end_wait)(view, task)',
+        '(offer if task.kind == "task" else end_wait)(view, replace(task, attempt=task.attempt + 1))',
     ),
 )
-_bug(
+bug(
     "attempt_reset_by_retry",
     "the command retry begins to count the attempts anew",
     text(commands, "_retry", "losses=0,", "losses=0, attempt=1,"),
 )
-_bug(
+bug(
     "loss_keeps_the_attempt",
     "a lapsed lease offers the same attempt again",
     text(transitions, "lose", "attempt=task.attempt + 1", "attempt=task.attempt"),
     theme="workers",
 )
-_bug(
+bug(
     "release_keeps_the_attempt",
     "an attempt that was given back is offered under its number again",
     text(transitions, "release", "attempt=task.attempt + 1", "attempt=task.attempt"),
     theme="workers",
 )
-_bug(
+bug(
     "state_cached_between_batches",
     "what one batch read serves the next ones too",
     text(Repository, "_once", "loaded = Loaded()", 'loaded = self.__dict__.setdefault("kept", Loaded())'),
 )
-_bug(
+bug(
     "counted_on_receipt",
     "those that wait are counted down when a result arrives, whatever becomes of it",
     text(
@@ -108,7 +104,7 @@ _bug(
         "    if not task.is_open or",
     ),
 )
-_bug(
+bug(
     "repeated_fact_counted_twice",
     "a result that is known is counted again in all that wait for it",
     text(
@@ -120,7 +116,7 @@ _bug(
     ),
     theme="repetitions",
 )
-_bug(
+bug(
     "stale_result_accepted",
     "a result counts whatever attempt it is of, while the task is open",
     text(
@@ -131,7 +127,7 @@ _bug(
     ),
     theme="workers",
 )
-_bug(
+bug(
     "execution_guard_dropped",
     "any execution may fail or give back an attempt that another one runs",
     text(
@@ -139,7 +135,7 @@ _bug(
     ),
     theme="repetitions",
 )
-_bug(
+bug(
     "last_start_wins",
     "the execution that started last is the recorded one",
     text(
@@ -150,13 +146,13 @@ _bug(
     ),
     theme="repetitions",
 )
-_bug(
+bug(
     "progress_as_told",
     "progress is what was told last, also by a heartbeat that comes late",
     text(reports, "_progressed", "max(task.progress, event.progress)", "event.progress"),
     theme="repetitions",
 )
-_bug(
+bug(
     "lapse_after_an_outage",
     "an owner lapses leases from its first moment on",
     text(handlers, "_fold", "may_lapse=may_lapse", "may_lapse=True"),
@@ -170,24 +166,24 @@ async def _sweep_directly(self: Timers) -> None:
         await self._repository.update(checks, handlers._fold(may_lapse=True))
 
 
-_bug(
+bug(
     "sweep_lapses_directly",
     "the sweep folds what it sees itself, beside the queue in which the renewals wait",
     instead(Timers, "sweep", _sweep_directly),
     theme="broker",
 )
-_bug(
+bug(
     "check_never_repeated",
     "a check is sent once, though it may have been too early to lapse",
     instead(timers, "_REMEMBERED", 1e9),
     theme="workers",
 )
-_bug(
+bug(
     "retry_starts_early",
     "retries are looked for five seconds ahead of their time",
     text(Due, "timers", '{"due_at": {"$lte": now}}', '{"due_at": {"$lte": now + timedelta(seconds=5)}}'),
 )
-_bug(
+bug(
     "no_stub",
     "a dependency that is not there yet is called unknown at once",
     text(
@@ -197,38 +193,38 @@ _bug(
         "fail(view, task, unknown_dependency(dependency_id))\n            return",
     ),
 )
-_bug(
+bug(
     "stub_never_expires",
     "a stub has no end",
     text(creation, "_stub", "due_at=view.now + STUB_LIFE", "due_at=None"),
 )
-_bug(
+bug(
     "stub_expires_early",
     "a stub lasts for less than its minute",
     text(creation, "_stub", "due_at=view.now + STUB_LIFE", "due_at=view.now + STUB_LIFE * 0.9"),
 )
-_bug(
+bug(
     "stub_forgets_who_waits",
     "the task that fills a stub does not take over who waits for it",
     text(creation, "on_task_created", "dependents=known.dependents if known else ()", "dependents=()"),
 )
-_bug(
+bug(
     "run_ignores_stubs",
     "a run's steps are new, whoever waits for them",
-    text(creation, "_filling", "if stub is None:", "if stub is None or stub.is_stub:"),
+    text(making, "filling", "if before is None:", "if before is None or before.is_stub:"),
 )
-_bug(
+bug(
     "no_tombstone",
     "nothing keeps the id of a deleted task taken",
     text(commands, "_bury", "created_at=task.created_at,", ""),
     theme="repetitions",
 )
-_bug(
+bug(
     "delete_forgets_the_tasks",
     "the tasks of a deleted run stay",
     text(Repository, "_write", "in decision.purged:", "in decision.purged[:0]:"),
 )
-_bug(
+bug(
     "early_command_dropped",
     "a command for a task that is not there yet is not looked at again",
     text(
@@ -238,41 +234,41 @@ _bug(
         "on_task_command(view, event)",
     ),
 )
-_bug(
+bug(
     "command_ids_forgotten",
     "a repeated command is applied again",
     text(commands, "on_task_command", " or event.id in task.commands", ""),
     theme="repetitions",
 )
-_bug(
+bug(
     "command_sequence_ignored",
     "the last command's sequence is that of whatever came last",
     text(commands, "_remembering", "max(known.sequence, command.sequence)", "command.sequence"),
 )
-_bug(
+bug(
     "cancel_forgets_ready_tasks",
     "the end of a run cancels what runs, and not what waits for a worker",
     text(
-        transitions,
+        scopes,
         "end_run",
-        "not current.is_open:",
-        "not current.is_open or current.status is TaskStatus.READY:",
+        "not current.is_open or",
+        "not current.is_open or current.status is TaskStatus.READY or",
     ),
 )
-_bug(
+bug(
     "retry_waits_for_nobody",
     "a task that is retried is not waited for by what it depends on",
     text(commands, "_retry", "await_dependencies(view, task)", "view.put(task)"),
     theme="nothing",
 )
-_bug(
+bug(
     "revocation_lost",
     "nobody tells a worker that its attempt is closed",
-    text(transitions, "revoke", "if task.status is TaskStatus.RUNNING:", "if task.status is None:"),
+    text(transitions, "revoke", "if task.status is TaskStatus.RUNNING and", "if task.status is None and"),
     text(reports, "on_report", "view.owe(_revocation(view, event))", "pass"),
     theme="nothing",
 )
-_bug(
+bug(
     "alias_before_acceptance",
     "a result's file gets its path when the result arrives",
     text(
@@ -285,24 +281,24 @@ _bug(
     ),
     theme="repetitions",
 )
-_bug(
+bug(
     "event_id_without_attempt",
     "the id of a final event says task and kind alone",
     instead(TaskEvent, "identity", property(lambda _: ())),
 )
-_bug(
+bug(
     "outbox_deleted_before_the_confirm",
     "what is owed is forgotten as soon as it was sent",
     text(SchedulerHandler, "on_batch", "strict=False) if ok]", "strict=False)]"),
     theme="broker",
 )
-_bug(
+bug(
     "no_idle_flush",
     "what is confirmed is forgotten with the next batch alone",
     text(Repository, "forget_when_idle", "await self.forget()", "pass"),
     theme="nothing",
 )
-_bug(
+bug(
     "publish_before_commit",
     "what is owed is sent as soon as it is decided",
     given(handlers, "_telling", _telling),
@@ -314,13 +310,13 @@ _bug(
     ),
     theme="store",
 )
-_bug(
+bug(
     "intake_acknowledges_before_the_confirm",
     "the intake does not look whether the broker has what it sent on",
     text(IntakeHandler, "on_batch", "if not all(sent):", "if sent is None:"),
     theme="broker",
 )
-_bug(
+bug(
     "held_batch_given_up",
     "a batch that cannot be stored now is parked, not held",
     text(
@@ -331,13 +327,13 @@ _bug(
     ),
     theme="store",
 )
-_bug(
+bug(
     "slow_heartbeat",
     "a worker renews its lease as often as it lapses",
     text(Pace, "of", "silent=min(5.0, lease / 4)", "silent=lease * 1.5"),
     theme="nothing",
 )
-_bug(
+bug(
     "marked_before_sending",
     "a delivery is marked as made before the recipient has it",
     text(
@@ -350,20 +346,20 @@ _bug(
     ),
     theme="nothing",
 )
-_bug(
+bug(
     "webhook_id_made_anew",
     "each time an event is told its deliveries have other ids",
     given(deliveries, "_new_id", _an_id),
     text(deliveries, "_delivery", 'id=derived_id("delivery", event.id, channel, target)', "id=_new_id()"),
     theme="repetitions",
 )
-_bug(
+bug(
     "claim_not_honoured",
     "a claimed delivery is still due",
     text(Deliveries, "claim", '{"$set": {"due_at": now + CLAIM}}', '{"$set": {"due_at": now}}'),
     theme="store",
 )
-_bug(
+bug(
     "claim_never_ends",
     "who died with a delivery in hand keeps it",
     text(deliveries, "claimed", "due_at=now + CLAIM", "due_at=None"),

@@ -39,6 +39,22 @@ class Bug:
         return itertools.count(THEMES.index(self.theme), len(THEMES))
 
 
+BUGS: dict[str, Bug] = {}
+
+
+def bug(name: str, says: str, *changes: Seeding, theme: str | None = None) -> None:
+    """Let a mistake be one of those that must be found."""
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        with ExitStack() as all_of_it:
+            for change in changes:
+                all_of_it.enter_context(change())
+            yield
+
+    BUGS[name] = Bug(name, says, seeded, theme)
+
+
 def search(bug: Bug, *, within: int) -> Played | None:
     """Play so many seeds with a bug until a rule breaks; None if none does. The edges must be virtual."""
     with bug.seeded():

@@ -79,6 +79,9 @@ class _Draft:
                     for _ in range(luck.randint(1, 2))
                 ]
                 step["default"] = self._some(later)
+                for each in made[place + 1 :]:
+                    if luck.chance(0.2):
+                        each["trigger_rule"] = luck.choice(("always", luck.choice(_RULES)))
         return made
 
     def _some(self, names: list[str]) -> list[str]:
