@@ -179,7 +179,7 @@ def paused_holds(facts: Facts) -> Findings:
         held = [
             (now["at"], later)
             for now, later in _spans(facts.versions("workflow", run))
-            if now.get("held") and now.get("status") == "paused"
+            if now.get("held") and now.get("status") in {"paused", "pending"}
         ]
         if held:
             begun = [
