@@ -66,8 +66,10 @@ class RunRules:
             if each.collection == "tasks" and new.get("kind") == "wait" and state(new) != "deleted":
                 self._waiting(new, state(each.old))
             if each.collection == "workflows" and each.old is None and new.get("parent_task_id"):
-                step = state(self._book.task(new["parent_task_id"]))
-                begins = step == "running"
+                # A run of steps that are no work may begin and end, and its step with it, in one commit.
+                before = [state(other.old) for other in changes if other.id == new["parent_task_id"]]
+                step = [*before, state(self._book.task(new["parent_task_id"]))]
+                begins = "running" in step
                 self._world.hold("a subworkflow begins with its step", f"{each.id}: {step}", if_=begins)
 
     def _hear(self, change: Change, new: Document) -> None:

@@ -6,7 +6,7 @@ from filemill_common.store import Store, translated
 from filemill_common.store.indexes import LOCKS
 from filemill_scheduler.repository.storetime import StoreTime
 
-_PREFIX = "scheduler:"
+_GROUP = "schedulers"
 
 
 class Members:
@@ -22,7 +22,7 @@ class Members:
     def __init__(self, store: Store, clock: StoreTime, *, member: str, life: timedelta) -> None:
         self._locks = store.collection(LOCKS)
         self._clock = clock
-        self._id = _PREFIX + member
+        self._id = f"{_GROUP}:{member}"
         self._life = life
 
     async def alive(self) -> int:
@@ -32,13 +32,11 @@ class Members:
             StoreUnavailableError: MongoDB cannot be reached.
         """
         now = await self._clock.now()
-        schedulers = {"_id": {"$gte": _PREFIX, "$lt": _PREFIX + "\uffff"}}
+        said = {"group": _GROUP, "until": now + self._life}
         with translated():
-            await self._locks.update_one(
-                {"_id": self._id}, {"$set": {"until": now + self._life}}, upsert=True
-            )
-            await self._locks.delete_many({**schedulers, "until": {"$lt": now}})
-            return int(await self._locks.count_documents(schedulers))
+            await self._locks.update_one({"_id": self._id}, {"$set": said}, upsert=True)
+            await self._locks.delete_many({"group": _GROUP, "until": {"$lt": now}})
+            return len(await self._locks.find({"group": _GROUP}, {"_id": True}).to_list(None))
 
     async def leave(self) -> None:
         """Say that we go, so that nobody need wait for it to show."""
