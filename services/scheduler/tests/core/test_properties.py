@@ -14,7 +14,7 @@ from services.scheduler.tests.core.workflows import Oracle, Workflow, workflows
 POLICIES = ("fail_fast", "drain", "continue")
 
 CHANCES = st.integers(0, 2**32).map(Random)
-READS = st.sampled_from([7, 8, 10, 20])
+READS = st.sampled_from([4, 5, 20])
 
 
 def states(player: Player) -> dict[str, tuple[str, str | None]]:
