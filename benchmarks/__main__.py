@@ -17,7 +17,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import deciding, large, overload
+from benchmarks import deciding, language, large, overload
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
@@ -143,6 +143,7 @@ def main() -> None:
 _OTHERS: Mapping[str, Callable[[], None]] = {
     "overload": overload.main,
     "deciding": deciding.main,
+    "language": language.main,
     "large": large.main,
 }
 

@@ -14,7 +14,7 @@ from bson import encode
 
 from filemill_common.events import AttemptSucceeded
 from filemill_scheduler.core import Decision, Loaded, Needs, fold
-from filemill_scheduler.core.state import Task, replace
+from filemill_scheduler.core.state import Task
 from filemill_scheduler.repository.documents import RUN_SHAPE, TASK_SHAPE
 from filemill_scheduler.testing import Scene
 
@@ -67,14 +67,9 @@ def cost(definition: dict[str, Any]) -> tuple[float, int]:
 
         scene.state.play([report], timed)
         times.append(seconds)
-    documents = [
-        TASK_SHAPE.write(None, each)
-        for each in (replace(task, version=0) for task in scene.state.tasks.values())
-    ]
-    documents += [
-        RUN_SHAPE.write(None, each) for each in (replace(run, version=0) for run in scene.state.runs.values())
-    ]
-    return statistics.median(times), max(len(encode(each._doc)) for each in documents)  # noqa: SLF001
+    documents = [TASK_SHAPE.document(each) for each in scene.state.tasks.values()]
+    documents += [RUN_SHAPE.document(each) for each in scene.state.runs.values()]
+    return statistics.median(times), max(len(encode(each)) for each in documents)
 
 
 def _offered(scene: Scene) -> Task | None:

@@ -1,5 +1,6 @@
 """What is said about a run, and kept of it."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,13 +44,14 @@ class TestAReport:
 
 
 class TestTheReadme:
-    def test_keeps_the_last_report_of_a_size_in_its_place(self) -> None:
-        first = recorded(README.read_text(), GOOD, now=datetime(2026, 1, 1, tzinfo=UTC))
-        second = recorded(first, replace(GOOD, seed=8), now=datetime(2026, 1, 2, tzinfo=UTC))
+    def test_keeps_the_last_reports_of_two_seeds_in_their_place(self) -> None:
+        text = README.read_text()
+        for day, seed in enumerate((7, 8, 9, 9), start=1):
+            text = recorded(text, replace(GOOD, seed=seed), now=datetime(2026, 1, day, tzinfo=UTC))
 
-        assert "seed 7, normal" in first
-        assert "seed 8, normal" in second
-        assert "seed 7, normal" not in second
+        assert re.findall(r"^seed (\d+), normal", text, re.MULTILINE) == ["9", "8"]
+        assert re.findall("^2026-01-(.*), ", text, re.MULTILINE) == ["04", "02"]
+        assert text.count("<!-- normal -->") == text.count("<!-- end of normal -->") == 1
 
     def test_has_no_place_for_a_short_run(self) -> None:
         with pytest.raises(ValueError, match="no place for a run of the size short"):

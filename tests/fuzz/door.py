@@ -5,6 +5,7 @@ request that only breaks what comes after the door is found here too.
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,11 @@ from filemill_common.store import Files, Store
 from filemill_gateway.admission import Admission
 from filemill_gateway.app import create_app
 from filemill_gateway.cache import MetadataCache
+from filemill_gateway.core.templates import Template
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
+from filemill_gateway.repository import Templates
 from filemill_gateway.testing import BEGINNING, Lot, World
 
 STATUSES = ("pending", "ready", "running", "retrying", "completed", "failed", "cancelled")
@@ -47,6 +50,7 @@ def application(store: Store, files: Path, hub: Hub) -> Any:
     needs = Dependencies(
         publisher=Publisher(),
         queries=Queries(store),
+        templates=Templates(store),
         aliases=Files(store),
         storage=LocalStorage(files),
         hub=hub,
@@ -116,10 +120,11 @@ async def furnish(store: Store) -> None:
         )
         await world.put_task(f"task-{status}", status=status, labels={"team": "x"}, **ended, **done)
         if status not in {"ready", "retrying"}:
-            await world.put_workflow(f"run-{status}", status=status)
+            await world.put_workflow(f"run-{status}", status=status, definition=DEFINITION)
             await world.put_task(
                 f"step-{status}", status=status, workflow_id=f"run-{status}", step_id="a", index=0, **ended
             )
+    await furnish_templates(store)
     await store.collection("deliveries").replace_one(
         {"_id": "d1"},
         {"tenant": "default", "status": "pending", "task_id": "task-failed", "created_at": BEGINNING},
@@ -127,11 +132,38 @@ async def furnish(store: Store) -> None:
     )
 
 
+DEFINITION = {
+    "name": "films",
+    "steps": [
+        {"id": "a", "type": "task", "task": "echo"},
+        {"id": "all", "type": "map", "items": "[1, 2]", "step": {"type": "task", "task": "echo"}},
+        {"id": "go", "type": "wait", "signal": {"name": "go", "schema": {"required": ["ok"]}}},
+    ],
+}
+
+
+async def furnish_templates(store: Store) -> None:
+    """Put two versions of a template into the store."""
+    for version in (1, 2):
+        template = Template(
+            name="films",
+            version=version,
+            description="",
+            created_at=BEGINNING,
+            definition=json.dumps(DEFINITION),
+            digest=f"sha256:{version}",
+            uses=(),
+            depth=0,
+        )
+        await Templates(store).put(template)
+
+
 KNOWN: dict[str, tuple[str, ...]] = {
     "task_id": ("step-failed", "step-running", *(f"task-{status}" for status in STATUSES)),
     "workflow_id": ("run-pending", "run-running", "run-completed", "run-failed", "run-cancelled"),
     "delivery_id": ("d1",),
     "path": ("a/film.mp4",),
+    "name": ("films", "films@1", "go", "done"),
     "parked_id": ("p1", "p2", "m1"),
 }
 """Ids that stand for something, by the name of the parameter."""

@@ -34,6 +34,9 @@ NOT_JUDGED: dict[str, list[CheckFunction]] = {
     "/v1/files/{path}/metadata": [unsupported_method, allow_header_conformance],
     # What is sent here is meant for many; any other method takes the last word for an id.
     "/v1/parked/redrive": [unsupported_method, allow_header_conformance],
+    # The same, for an id of a workflow.
+    "/v1/workflows/validate": [unsupported_method, allow_header_conformance],
+    "/v1/workflows/schema": [unsupported_method, allow_header_conformance],
 }
 """Checks that do not fit, by the path of the operation."""
 
@@ -82,8 +85,11 @@ def flatmap_body(context: HookContext, given: Any) -> st.SearchStrategy[Any]:
     match _label(context):
         case "POST /v1/tasks":
             return st.just(given) | task
-        case "POST /v1/workflows":
-            return st.just(given) | run | wrapped
+        case "POST /v1/workflows" | "POST /v1/workflows/validate":
+            named = st.fixed_dictionaries({"template": st.sampled_from(KNOWN["name"]), "input": values})
+            return st.just(given) | run | wrapped | named
+        case "PUT /v1/templates/{name}":
+            return st.just(given) | run
         case _:
             return st.just(given)
 

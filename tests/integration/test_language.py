@@ -45,6 +45,20 @@ def signal(user: User, run: str, name: str, **payload: object) -> int:
     return user.http.post(f"/v1/workflows/{run}/signals/{name}", json=payload).status_code
 
 
+def encoders(stack: Stack) -> list[int]:
+    """Give the processes that a worker of the stack has encode a video."""
+    descendants, found = {stack.pid("worker")}, []
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            name, _, rest = (process / "stat").read_text().partition(" ")[2].rpartition(")")
+        except FileNotFoundError:
+            continue
+        if int(rest.split()[1]) in descendants:
+            descendants.add(int(process.name))
+            found += [int(process.name)] if name == "(ffmpeg" else []
+    return found
+
+
 class TestTheExamples:
     def test_a_condition_chooses_the_thumbnail_for_a_short_video(self, user: User, uploaded: str) -> None:
         run = user.ended_workflow(user.workflow(example("condition"), {"input_file": uploaded}))
@@ -229,6 +243,19 @@ class TestControl:
         assert (done["status"], statuses(done)) == ("cancelled", {"long": "cancelled", "last": "completed"})
         assert steps(done)["last"]["output"] == {"status": "cancelled"}
         assert steps(done)["last"]["attempt"] == 1
+
+    def test_a_cancel_ends_the_program_that_processes_a_file(
+        self, stack: Stack, user: User, uploaded: str
+    ) -> None:
+        slow = {"input_file": uploaded, "format": "webm", "height": 4320, "preset": "quality"}
+        run = user.workflow(
+            {"name": "slow", "steps": [{"id": "slow", "task": "video_convert", "with": slow}]}
+        )
+        user.eventually(lambda: encoders(stack), within=30)
+        waiting(user, run, "slow")
+        assert user.http.post(f"/v1/workflows/{run}/cancel").status_code == 202
+
+        user.eventually(lambda: not encoders(stack), within=5)
 
     def test_a_rerun_does_again_what_failed_and_what_depends_on_it(self, user: User) -> None:
         definition = {

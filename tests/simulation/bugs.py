@@ -203,6 +203,11 @@ _bug(
     text(creation, "_stub", "due_at=view.now + STUB_LIFE", "due_at=None"),
 )
 _bug(
+    "stub_expires_early",
+    "a stub lasts for less than its minute",
+    text(creation, "_stub", "due_at=view.now + STUB_LIFE", "due_at=view.now + STUB_LIFE * 0.9"),
+)
+_bug(
     "stub_forgets_who_waits",
     "the task that fills a stub does not take over who waits for it",
     text(creation, "on_task_created", "dependents=known.dependents if known else ()", "dependents=()"),

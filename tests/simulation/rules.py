@@ -1,12 +1,17 @@
 """All rules together, and what must be so at the end."""
 
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 
 from filemill_common.events import TaskCommand, TaskCreated, WorkflowCommand, WorkflowCreated
 from filemill_common.messaging.topology import PARKING_LOT
 from tests.simulation.documents import FINAL, state
+from tests.simulation.rules_book import Book
 from tests.simulation.rules_notices import NoticeRules
+from tests.simulation.rules_runs import RunRules
+from tests.simulation.rules_scopes import ScopeRules
+from tests.simulation.rules_steps import StepRules
 from tests.simulation.rules_tasks import TaskRules
 from tests.simulation.store import Change
 from tests.simulation.story import Request
@@ -26,6 +31,10 @@ class Rules:
         self.world = world
         self.tasks = TaskRules(world)
         self.notices = NoticeRules(world)
+        self._book = Book(world)
+        self._steps = StepRules(self._book)
+        self._scopes = ScopeRules(self._book)
+        self._runs = RunRules(self._book)
         self._accepted: dict[str, tuple[Request, float]] = {}
         world.database.watchers.append(self._committed)
 
@@ -34,8 +43,12 @@ class Rules:
         self._accepted.setdefault(request.event.id, (request, self.world.loop.time()))
 
     def _committed(self, process: Process, changes: Sequence[Change]) -> None:
-        self.tasks.look(changes)
-        self.notices.look(changes)
+        self._book.note(changes)
+        for rules in (self.tasks, self.notices, self._steps, self._scopes, self._runs):
+            try:
+                rules.look(changes)
+            except Exception as error:  # noqa: BLE001 - else it would look like a service's own
+                self.world.violate("every rule can look", traceback.format_exc() + repr(error))
 
     def unrest(self) -> list[str]:
         """Tell what is still to be done, but for notifications."""
@@ -51,6 +64,9 @@ class Rules:
                 continue
             if state(task) != "stub" or task.get("due_at") is not None:
                 found.append(f"task {task_id} is {state(task)}")
+        for run_id, run in documents.get("workflows", {}).items():
+            if state(run) in {"running", "paused"}:
+                found.append(f"run {run_id} is {state(run)}")
         for execution in world.executions:
             if execution.ended is None and execution.process.is_alive:
                 found.append(f"{execution.process.name} still runs {execution.task_id}")
@@ -90,6 +106,7 @@ class Rules:
         ]
         world.hold("nothing is parked that is in order", ", ".join(parked), if_=not parked)
         self.notices.at_the_end()
+        self._runs.at_the_end()
         if world.is_fault_free:
             self._without_faults()
 

@@ -13,6 +13,7 @@ from tests.simulation.documents import (
     output_path,
     state,
 )
+from tests.simulation.rules_book import is_item, told
 from tests.simulation.store import Change
 from tests.simulation.world import World
 
@@ -39,6 +40,7 @@ class TaskRules:
         self.closed_at: dict[tuple[str, int], float] = {}
         self._steps: dict[str, dict[str, None]] = {}
         self._pending_since: dict[str, float] = {}
+        self._reran: set[str] = set()
 
     def look(self, changes: Sequence[Change]) -> None:
         """Look at what one commit changed."""
@@ -49,6 +51,7 @@ class TaskRules:
             return
         for each in tasks:
             self._remember(each)
+        self._reran = {each.id for each in runs if "rerun" in {name for name, *_ in told(self._world, each)}}
         for each in tasks:
             self._task(each)
         for each in runs:
@@ -70,14 +73,14 @@ class TaskRules:
             self.completed.add(change.id)
         if now in FINAL:
             self.ended[change.id] = new
-        if now == "deleted":
+        if now == "deleted" and not is_item(new):
             self.deleted.add(change.id)
             if state(change.old) in {"ready", "running"} and attempt(new) == attempt(change.old):
-                self.completed.add(
-                    change.id
-                )  # before it was deleted in the same commit: a cancel would count
+                # Before it was deleted in the same commit: a cancel would have closed the attempt.
+                self.completed.add(change.id)
+                self.ended[change.id] = new
         if now == "pending" and state(change.old) != "pending":
-            self._pending_since[change.id] = self._world.loop.time()
+            self._pending_since[change.id] = change.since
 
     def _task(self, change: Change) -> None:
         hold = self._world.hold
@@ -88,19 +91,22 @@ class TaskRules:
         before, after = state(old), state(new)
         if before != after:
             self._world.note("store", "task", change.id, before, "->", after, f"attempt {attempt(new)}")
-        told = new_commands(old, new)
-        self._commands(change, told)
+        commands = new_commands(old, new)
+        self._commands(change, commands)
         hold(
             "every write raises the version",
             change.id,
             if_=new["version"] > (old or {"version": 0})["version"],
         )
         hold("an attempt's number never falls", change.id, if_=attempt(new) >= attempt(old))
-        if before == "deleted":
+        if before == "deleted" and not is_item(new):  # an item goes while its map makes its items anew
             hold("what was deleted stays so", f"{change.id} is {after}", if_=after == "deleted")
         if before in FINAL and after != before and after != "deleted":
-            asked = before in {"failed", "cancelled"} and bool(told)
+            asked = (before in {"failed", "cancelled"} and bool(commands)) or is_item(new)
+            asked = asked or new.get("workflow_id") in self._reran
             hold("a task ends once an attempt", f"{change.id} {before} -> {after}", if_=asked)
+            is_new = attempt(new) > (old or {}).get("ran", 0)
+            hold("what runs again has a new number", f"{change.id} {before} -> {after}", if_=is_new)
         self._closing(change, before, after)
         self._beginning(change, before, after)
         self._results(change, before, after)
@@ -115,6 +121,8 @@ class TaskRules:
     def _closing(self, change: Change, before: str, after: str) -> None:
         old, new = change.old, change.new or {}
         same = attempt(old) == attempt(new)
+        if new.get("kind", "task") != "task":
+            return
         was_open = before in {"ready", "running"}
         closes = after in {"retrying", "failed", "cancelled", "pending", "skipped"} or (before, after) == (
             "running",
@@ -129,7 +137,7 @@ class TaskRules:
 
     def _beginning(self, change: Change, before: str, after: str) -> None:
         world, new = self._world, change.new or {}
-        if before not in BEGUN and after in BEGUN:
+        if before not in BEGUN and after in BEGUN and not new.get("workflow_id"):
             missing = [each for each in new.get("depends_on") or () if each not in self.completed]
             world.hold(
                 "none begins before its rule allows", f"{change.id} without {missing}", if_=not missing
@@ -139,12 +147,14 @@ class TaskRules:
             and after in {"ready", "running", "completed"}
             and attempt(change.old) == attempt(new)
         ):
-            due = (change.old or {})["due_at"]
-            world.hold("no retry begins before it is due", change.id, if_=world.loop.moment() >= due)
+            due = (change.old or {}).get("due_at")  # none has one that waits for the end of a pause
+            is_due = due is None or world.loop.moment() >= due
+            world.hold("no retry begins before it is due", change.id, if_=is_due)
         run_id = new.get("workflow_id")
         if run_id and after in UNDER_WAY:
             run = world.database.collections["workflows"].get(run_id)
-            world.hold("what is under way belongs to a run that runs", change.id, if_=state(run) == "running")
+            runs = state(run) in {"running", "paused"}
+            world.hold("what is under way belongs to a run that runs", change.id, if_=runs)
         if (
             before != "failed"
             and after == "failed"
@@ -153,7 +163,10 @@ class TaskRules:
             self._unknown_dependency(change.id, new)
 
     def _unknown_dependency(self, task: str, new: Document) -> None:
-        """Demand that a dependency is called unknown only if it was deleted, or after its minute."""
+        """Demand that a dependency is called unknown only if it was deleted, or after its minute.
+
+        It counts from the decision to wait; a writer may be frozen between that and its commit.
+        """
         world = self._world
         waited = world.loop.time() - self._pending_since.get(task, world.loop.time())
         named = new.get("depends_on") or ()
@@ -162,7 +175,7 @@ class TaskRules:
 
     def _results(self, change: Change, before: str, after: str) -> None:
         world, old, new = self._world, change.old, change.new or {}
-        if after == "completed" and before != "completed":
+        if after == "completed" and before != "completed" and new.get("kind", "task") == "task":
             number, execution = mark(new)
             is_open = number == attempt(new) and number >= attempt(old)
             world.hold(
@@ -174,7 +187,8 @@ class TaskRules:
             is_its = bool(made) and (made[0].task_id, made[0].ended) == (change.id, "succeeded")
             world.hold("a result is that of an execution", f"{change.id} {execution}", if_=is_its)
         failure = new.get("last_error")
-        if failure and failure != (old or {}).get("last_error") and failure["code"] == "boom":
+        is_own = new.get("kind", "task") == "task" and failure != (old or {}).get("last_error")
+        if failure and is_own and failure["code"] == "boom":
             number, execution = int(failure["message"].split()[0]), failure["message"].split()[1]
             recorded = (old or {}).get("execution")
             is_its = number >= attempt(old) and (recorded in {None, execution} or number > attempt(old))
@@ -219,8 +233,9 @@ class TaskRules:
     def _effect(self, change: Change, command: str) -> None:
         before, after = state(change.old), state(change.new)
         new = change.new or {}
-        if command == "cancel" and before not in FINAL:
-            self._world.hold("what is cancelled ends", f"{change.id} {before} -> {after}", if_=after in FINAL)
+        if command == "cancel" and before not in FINAL and change.collection == "tasks":
+            ends = after in {*FINAL, "deleted"}
+            self._world.hold("what is cancelled ends", f"{change.id} {before} -> {after}", if_=ends)
         if command == "retry" and before in {"failed", "cancelled"} and not new.get("workflow_id"):
             is_anew = after not in FINAL or new.get("completed_at") != (change.old or {}).get("completed_at")
             self._world.hold("a retry opens the task again", f"{change.id} {before} -> {after}", if_=is_anew)
@@ -234,9 +249,8 @@ class TaskRules:
         if before != after:
             self._world.note("store", "run", change.id, before, "->", after)
         if before in FINAL | {"deleted"}:
-            self._world.hold(
-                "a run ends once", f"{change.id} {before} -> {after}", if_=after in {before, "deleted"}
-            )
+            stays = after in {before, "deleted"} or (before in FINAL and change.id in self._reran)
+            self._world.hold("a run ends once", f"{change.id} {before} -> {after}", if_=stays)
         if after == "deleted":
             self.deleted.add(change.id)
             tasks = self._world.database.collections["tasks"]
@@ -250,18 +264,15 @@ class TaskRules:
         run = world.database.collections["workflows"].get(run_id)
         if run is None or state(run) == "deleted":
             return
-        tasks = [world.database.collections["tasks"].get(each) for each in self._steps.get(run_id, ())]
-        states = [state(each) for each in tasks]
+        found = [world.database.collections["tasks"].get(each) for each in self._steps.get(run_id, ())]
+        states = [state(each) for each in found if each is not None and not is_item(each)]
         counted = {each: states.count(each) for each in sorted(FINAL)}
         kept = run.get("counts") or {}
         same = all(kept.get(each, 0) == number for each, number in counted.items())
         world.hold("counts equal a recount", f"{run_id}: {kept} for {states}", if_=same)
         if state(run) in FINAL:
-            left = [each for each in states if each not in FINAL]
-            world.hold("a run that ended has no open task", f"{run_id}: {states}", if_=not left)
-            if state(run) == "completed":
-                well = all(each in {"completed", "skipped"} for each in states)
-                world.hold("a run completes with all its tasks", f"{run_id}: {states}", if_=well)
+            left = [state(each) for each in found if state(each) not in FINAL]
+            world.hold("a run that ended has no open task", f"{run_id}: {left}", if_=not left)
 
     def _unmet(self) -> None:
         """Count what each pending task waits for, and compare."""
@@ -275,7 +286,9 @@ class TaskRules:
             done = sum(state(tasks.get(each)) in FINAL for each in named)
             done += sum(state(tasks.get(each)) == "deleted" and each in self.ended for each in named)
             ended = sum(kept.get(each, 0) for each in ("succeeded", "failed", "skipped"))
-            same = kept.get("total", 0) == len(named) and ended == done
+            # A task of its own keeps what steps first came to, whatever a rerun makes of them.
+            ever = done if task.get("workflow_id") else sum(each in self.ended for each in named)
+            same = kept.get("total", 0) == len(named) and done <= ended <= ever
             world.hold("what is waited for equals a recount", f"{task_id}: {kept}, {done} ended", if_=same)
 
     def _aliases(self, changes: Sequence[Change]) -> None:
@@ -288,6 +301,8 @@ class TaskRules:
                 # It may have been accepted and deleted in one commit.
                 accepted |= {name for name in objects if name.startswith(f"objects/tasks/{each.id}/")}
             if each.collection != "tasks" or state(each.new) != "completed" or state(each.old) == "completed":
+                continue
+            if (each.new or {}).get("kind", "task") != "task":
                 continue
             new = each.new or {}
             number, execution = mark(new)

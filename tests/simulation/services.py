@@ -23,6 +23,7 @@ from filemill_notifier import repository as notifier_repository
 from filemill_notifier import sender
 from filemill_notifier.sender import Sender
 from filemill_scheduler import __main__ as scheduler_main
+from filemill_scheduler import handlers as scheduler_handlers
 from filemill_scheduler import timers
 from filemill_scheduler.repository import storetime, tasks
 from filemill_scheduler.timers import Timers
@@ -160,7 +161,15 @@ def virtual_edges() -> Iterator[None]:
             put(module, "random", luck)
         for module in (storetime, timers):
             put(module, "time", clock)
-        for module in (parking, notifier_handlers, notifier_repository, sender, worker_handlers, leases):
+        for module in (
+            parking,
+            scheduler_handlers,
+            notifier_handlers,
+            notifier_repository,
+            sender,
+            worker_handlers,
+            leases,
+        ):
             put(module, "utc_now", _now)
         for module in (tasks, scheduler_main, worker_main, worker_handlers):
             put(module, "new_id", _new_id)

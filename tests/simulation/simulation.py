@@ -1,6 +1,7 @@
 """Plays one seed: a story is told, faults happen and stop, all comes to rest, the rules are looked at."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -15,6 +16,7 @@ from filemill_common.messaging.link import speaking
 from filemill_common.messaging.topology import INTAKE
 from tests.simulation.broker import Broker
 from tests.simulation.faults import happen
+from tests.simulation.helping import Helping
 from tests.simulation.lines import Channel
 from tests.simulation.rules import Rules
 from tests.simulation.services import serve, topology
@@ -22,7 +24,10 @@ from tests.simulation.store import Database
 from tests.simulation.story import INPUT, Request, misfortunes, tell, theme_of, timed_faults
 from tests.simulation.world import Faults, Note, Process, Violation, World
 
-REST_WITHIN = 250.0
+HELP_EVERY = 12.0
+"""Virtual seconds after which what waits for people in the end is helped on."""
+
+REST_WITHIN = 400.0
 """Virtual seconds in which all comes to rest once nothing goes wrong any more."""
 
 
@@ -58,6 +63,7 @@ class Simulation:
         world.database = Database(world)
         self.luck = world.luck
         self.rules = Rules(world)
+        self.helping = Helping(world)
 
     async def run(self) -> None:
         world, luck, loop = self.world, self.luck, self.world.loop
@@ -112,8 +118,12 @@ class Simulation:
         """Wait until nothing is left to be done; then look at everything."""
         world = self.world
         until = world.loop.time() + REST_WITHIN
+        helped_at = world.loop.time()
         while self.rules.unrest() and world.loop.time() < until and not world.violations:
             await asyncio.sleep(2.0)
+            if world.loop.time() > helped_at + HELP_EVERY:
+                helped_at = world.loop.time()
+                await self._help()
         world.is_resting = True
         for process in world.alive("worker") + world.alive("scheduler"):
             process.stopping.set()
@@ -160,6 +170,20 @@ class Simulation:
         await asyncio.wait({done})
         if error := done.exception():
             raise error
+
+    async def _help(self) -> None:
+        """Resume what is paused, and send the signals that are waited for."""
+        process, events = self.world.processes["door"], self.helping.events()
+        if events:
+            done = self.world.spawn(process, self._ask_for(events))
+            await asyncio.wait({done})
+            done.result()
+
+    async def _ask_for(self, events: Sequence[Event]) -> None:
+        bus = Bus("virtual://", service="gateway", topology=topology(self.world), health=Health())
+        async with bus:
+            for event in events:
+                await self._ask(bus, Request(0, event), 0)
 
     async def _ask_all(self, process: Process) -> None:
         bus = Bus("virtual://", service="gateway", topology=topology(self.world), health=Health())

@@ -23,12 +23,17 @@ _TRANSIENT: Final = "TransientTransactionError"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit made of a document."""
+    """What a commit made of a document.
+
+    Attributes:
+        since: When its transaction began, for which the writer had just looked at the clock.
+    """
 
     collection: str
     id: str
     old: Document | None
     new: Document | None
+    since: float
 
 
 @dataclass(eq=False)
@@ -37,6 +42,7 @@ class Session:
 
     database: "Database"
     process: Process
+    since: float = 0.0
     began: int | None = None
     seen: dict[str, dict[str, Document]] = field(default_factory=dict)
     written: dict[Key, Document | None] = field(default_factory=dict)
@@ -46,6 +52,7 @@ class Session:
 
     def start_transaction(self, **_: object) -> None:
         """Begin; what is seen is decided by the first read."""
+        self.since = self.database.world.loop.time()
 
     def snapshot(self) -> None:
         if self.began is None:
@@ -68,7 +75,7 @@ class Session:
         await asyncio.sleep(0.001 + world.luck.random() * 0.002)
         if self.is_open:
             self.database.check_away()
-            changes = [self.database.put(key, new) for key, new in self.written.items()]
+            changes = [self.database.put(key, new, since=self.since) for key, new in self.written.items()]
             self.end()
             self.database.committed(self.process, changes)
             self.is_kept = True
@@ -101,7 +108,7 @@ class Database:
         if self.world.loop.time() < self.away_until:
             raise AutoReconnect("the store is away")
 
-    def put(self, key: Key, new: Document | None) -> Change:
+    def put(self, key: Key, new: Document | None, *, since: float | None = None) -> Change:
         """Let a document be like this from now on."""
         documents = self.collections.setdefault(key[0], {})
         old = documents.get(key[1])
@@ -111,7 +118,7 @@ class Database:
             documents[key[1]] = new
         self.clock += 1
         self.stamps[key] = self.clock
-        return Change(*key, old, new)
+        return Change(*key, old, new, self.world.loop.time() if since is None else since)
 
     def committed(self, process: Process, changes: Sequence[Change]) -> None:
         """Show all that watch what was kept together."""
@@ -215,9 +222,11 @@ class Collection:
     ) -> Cursor:
         return Cursor(self, condition, session)
 
-    async def find_one(self, condition: Document) -> Document | None:
-        await self.enter(None, "store.read")
-        return next(iter(self.search(condition, None)), None)
+    async def find_one(
+        self, condition: Document, _: Document | None = None, *, session: Session | None = None
+    ) -> Document | None:
+        await self.enter(session, "store.read")
+        return next(iter(self.search(condition, session)), None)
 
     def aggregate(self, pipeline: Sequence[Document]) -> SimpleNamespace:
         """Count by a field what matches: the one thing that is asked for so."""
@@ -383,6 +392,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$nin": lambda value, operand: value not in operand,
     "$lte": lambda value, operand: value is not None and value <= operand,
     "$lt": lambda value, operand: value is not None and value < operand,
+    "$gte": lambda value, operand: value is not None and value >= operand,
     "$type": lambda value, _: isinstance(value, datetime),
 }
 

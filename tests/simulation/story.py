@@ -12,13 +12,15 @@ from filemill_common.events import (
     WorkflowCommand,
     WorkflowCreated,
 )
-from filemill_common.ids import step_task_id
+from filemill_common.ids import derived_id, step_task_id
 from tests.simulation.clock import BEGIN
+from tests.simulation.rules_plan import lay_out
+from tests.simulation.story_shapes import FITTING, SIGNALS, Document, given, rich
 from tests.simulation.world import Faults, Luck
 
 INPUT: Final = StoredFile(object="objects/uploads/in", size=1, digest="sha256:" + "1" * 64, path="in.mp4")
 
-Command = Literal["start", "cancel", "retry", "delete"]
+Command = Literal["start", "cancel", "delete", "pause", "resume", "rerun", "signal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,32 @@ class Request:
 
 @dataclass
 class Story:
-    """All that is asked in one seed, and what of it is known beforehand."""
+    """All that is asked in one seed, and what of it is known beforehand.
+
+    Attributes:
+        definitions: Of the runs that are asked for.
+        templates: What their subworkflows name.
+        inputs: Of the runs.
+    """
 
     requests: list[Request] = field(default_factory=list)
     ghosts: set[str] = field(default_factory=set)
     length: float = 10.0
     commands: dict[str, TaskCommand | WorkflowCommand] = field(default_factory=dict)
+    definitions: dict[str, Document] = field(default_factory=dict)
+    templates: dict[str, Document] = field(default_factory=dict)
+    inputs: dict[str, Document] = field(default_factory=dict)
+    said: set[int] = field(default_factory=set)
+
+    def command(self, event: TaskCommand | WorkflowCommand, moment: float) -> TaskCommand | WorkflowCommand:
+        """Stamp a command as a door does: no two have the same sequence."""
+        sequence = max(1, int(moment * 1000))
+        while sequence in self.said:
+            sequence += 1
+        self.said.add(sequence)
+        event = event.model_copy(update={"sequence": sequence, "time": BEGIN})
+        self.commands[event.id] = event
+        return event
 
 
 def tell(luck: Luck) -> Story:
@@ -54,19 +76,25 @@ def tell(luck: Luck) -> Story:
     story = Story(length=luck.choice((1.0, 4.0, 12.0)))
     tasks = [f"task-{number}" for number in range(luck.randint(0, 5))]
     runs = [f"run-{number}" for number in range(luck.randint(0 if tasks else 1, 2))]
-    steps = {run: _steps(luck) for run in runs}
-    known: list[str] = [step_task_id(run, step["id"]) for run in runs for step in steps[run]]
+    known: list[str] = []
     for run in runs:
-        _ask(story, luck, _workflow(luck, run, steps[run]))
+        _define(luck, story, run)
+        steps = [place.id for place in lay_out(story.definitions[run]).values()]
+        known += [step_task_id(run, step) for step in luck.sample(steps, min(6, len(steps)))]
+        _ask(story, luck, _workflow(luck, story, run))
     for task in tasks:
         _ask(story, luck, _task(luck, story, task, known))
         known.append(task)
-    for _ in range(luck.choice((0, 0, 1, 3, 5))):
-        command = _command(luck, runs, tasks)
+    has_shapes = any("finally" in each for each in story.definitions.values())
+    for _ in range(luck.choice((0, 2, 4, 8)) if has_shapes else luck.choice((0, 0, 1, 3, 5))):
+        command = _command(luck, story, runs, tasks)
         at = _ask(story, luck, command)
         if isinstance(command, TaskCommand) and command.command == "cancel" and luck.chance(0.5):
             undone = {"command": "retry", "command_id": f"{command.command_id}-undone"}
             _ask(story, luck, command.model_copy(update=undone), at=at + luck.uniform(0.5, 15))
+        if isinstance(command, WorkflowCommand) and command.command == "pause" and luck.chance(0.6):
+            undone = {"command": "resume", "command_id": f"{command.command_id}-undone"}
+            _ask(story, luck, command.model_copy(update=undone), at=at + luck.uniform(0.0, 15))
     if tasks and luck.chance(0.1):
         other = TaskSpec(type="echo", options={"other": True})
         _ask(story, luck, _created(luck.choice(tasks), other, digest="other"))
@@ -76,15 +104,32 @@ def tell(luck: Luck) -> Story:
     return story
 
 
+def _define(luck: Luck, story: Story, run: str) -> None:
+    """Draw what a run does: tasks alone, or steps of every kind."""
+    story.inputs[run] = given(luck)
+    if luck.chance(0.4):
+        story.definitions[run] = {"name": run, "steps": _steps(luck)}
+        return
+    if not story.templates and luck.chance(0.6):
+        story.templates["small@1"] = rich(luck, "small", _work, {})
+        if luck.chance(0.5):
+            story.templates["outer@3"] = rich(luck, "outer", _work, dict(story.templates))
+        for name, template in story.templates.items():
+            if luck.chance(0.1):
+                story.templates[name] = template | {"input": {"required": ["nothing"]}}
+    story.definitions[run] = rich(luck, run, _work, story.templates)
+
+
 def _ask(story: Story, luck: Luck, event: Event, *, at: float | None = None) -> float:
     """Let something be asked for at a moment, and tell which."""
     is_command = isinstance(event, (TaskCommand, WorkflowCommand))
     at = luck.uniform(0, story.length + 6.0 * is_command) if at is None else at
     again = (at + luck.uniform(0, 12),) if luck.chance(0.12) else ()
+    foreign = luck.chance(0.25)
     if isinstance(event, (TaskCommand, WorkflowCommand)):
-        event = event.model_copy(update={"sequence": int(at * 1000), "time": BEGIN})
-        story.commands[event.id] = event
-    story.requests.append(Request(at, event, again, foreign=luck.chance(0.25)))
+        # A door may have taken it a while before it gets through.
+        event = story.command(event, at - (luck.uniform(0, 5) if luck.chance(0.2) else 0))
+    story.requests.append(Request(at, event, again, foreign=foreign))
     return at
 
 
@@ -138,7 +183,7 @@ def _steps(luck: Luck) -> list[dict[str, Any]]:
     return steps
 
 
-def _workflow(luck: Luck, run: str, steps: list[dict[str, Any]]) -> WorkflowCreated:
+def _workflow(luck: Luck, story: Story, run: str) -> WorkflowCreated:
     hook = {"webhook": {"url": f"http://sink/{run}"}}
     events = ["workflow.completed", "workflow.failed", "workflow.cancelled"]
     notify = [{"events": events, **hook}] if luck.chance(0.7) else []
@@ -146,7 +191,9 @@ def _workflow(luck: Luck, run: str, steps: list[dict[str, Any]]) -> WorkflowCrea
         workflow_id=run,
         partition_key=run,
         time=BEGIN,
-        definition={"name": run, "steps": steps, "notify": notify},
+        definition={**story.definitions[run], "notify": notify},
+        subworkflows=story.templates,
+        input=story.inputs[run],
         start=luck.chance(0.9),
         body_digest=f"digest of {run}",
     )
@@ -177,17 +224,43 @@ def _created(task: str, spec: TaskSpec, *, digest: str) -> TaskCreated:
     return TaskCreated(task_id=task, task=spec, partition_key=task, body_digest=digest, time=BEGIN)
 
 
-def _command(luck: Luck, runs: list[str], tasks: list[str]) -> TaskCommand | WorkflowCommand:
+def _command(luck: Luck, story: Story, runs: list[str], tasks: list[str]) -> TaskCommand | WorkflowCommand:
     command_id = f"command-{luck.randrange(10**9)}"
-    if tasks and (not runs or luck.chance(0.6)):
+    if tasks and (not runs or luck.chance(0.4)):
         task = luck.choice(tasks)
         told: Literal["cancel", "retry", "delete"] = luck.choice(
             ("cancel", "cancel", "retry", "retry", "delete")
         )
         return TaskCommand(command_id=command_id, task_id=task, partition_key=task, command=told)
     run = luck.choice(runs)
-    asked: Command = luck.choice(("start", "start", "cancel", "cancel", "delete"))
-    return WorkflowCommand(command_id=command_id, workflow_id=run, partition_key=run, command=asked)
+    places = lay_out(story.definitions[run])
+    if luck.chance(0.1):
+        place = luck.choice(list(places.values()))
+        step = step_task_id(run, place.id, luck.randrange(3) if place.kind == "map" else None)
+        return TaskCommand(command_id=command_id, task_id=step, partition_key=run, command="cancel")
+    inner = [each.id for each in places.values() if each.kind == "subworkflow"]
+    if inner and luck.chance(0.15):
+        child = derived_id("subworkflow", step_task_id(run, luck.choice(inner)), 1)
+        asked: Command = luck.choice(("cancel", "signal"))
+        return _run_command(luck, places, command_id, child, asked, run)
+    asked = luck.choice(("start", "cancel", "delete", *("pause", "resume", "rerun", "signal") * 2))
+    return _run_command(luck, places, command_id, run, asked, run)
+
+
+def _run_command(
+    luck: Luck, places: Document, command_id: str, run: str, asked: Command, root: str
+) -> WorkflowCommand:
+    arguments: Document = {}
+    if asked == "signal":
+        payload = luck.choice((FITTING, FITTING, {"other": 1}, {"ok": False, "n": luck.randrange(10)}))
+        arguments = {"name": luck.choice(SIGNALS), "payload": payload}
+    elif asked == "rerun" and luck.chance(0.6):
+        step = luck.choice(list(places.values()))
+        index = {"index": luck.randrange(3)} if step.kind == "map" and luck.chance(0.7) else {}
+        arguments = {"step": step.id, **index}
+    return WorkflowCommand(
+        command_id=command_id, workflow_id=run, partition_key=root, command=asked, arguments=arguments
+    )
 
 
 POINTS: Final = (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from filemill_client.shapes import Json
 from filemill_client.testing import Gateway, change, problem, shows, step, streams, task, workflow
 
 Run = Callable[..., Result]
@@ -56,6 +57,21 @@ class TestSubmit:
 
         assert filemill("submit", "-", "--input", "b=3", stdin=text).exit_code == 0
         assert runs.requests[0].json == {"definition": {"name": "films"}, "input": {"a": 1, "b": 3}}
+
+    def test_names_a_template_instead(self, runs: Gateway, filemill: Run) -> None:
+        done = filemill("submit", "--template", "films@3", "-i", "n=1", "--hold")
+
+        assert done.exit_code == 0
+        (request,) = runs.requests
+        assert request.json == {"template": "films@3", "input": {"n": 1}}
+        assert request.query == {"start": ["false"]}
+
+    @pytest.mark.parametrize("arguments", [(), ("films.yaml", "--template", "films")])
+    def test_has_to_be_told_what(self, arguments: tuple[str, ...], runs: Gateway, filemill: Run) -> None:
+        done = filemill("submit", *arguments)
+
+        assert (done.exit_code, runs.requests) == (2, [])
+        assert done.stderr.startswith("say what to run: a FILE, or --template NAME@VERSION")
 
     def test_writes_json_and_nothing_else(self, runs: Gateway, filemill: Run) -> None:
         done = filemill("submit", "films.yaml", "--json")
@@ -241,10 +257,74 @@ class TestWatch:
         assert err == "The workflow goes on. Watch it again: filemill watch w1\n"
 
 
+class TestRerun:
+    @pytest.mark.parametrize(
+        ("arguments", "body", "which"),
+        [
+            ((), {}, "from what failed"),
+            (("--step", "probe"), {"step": "probe"}, "from step probe"),
+            (("--step", "all", "--index", "0"), {"step": "all", "index": 0}, "from item 0 of step all"),
+        ],
+    )
+    def test_says_what_is_to_run_again(
+        self, arguments: tuple[str, ...], body: Json, which: str, gateway: Gateway, filemill: Run
+    ) -> None:
+        gateway.on("POST", "/v1/workflows/w1/rerun", shows(workflow("failed"), 202))
+
+        done = filemill("rerun", "w1", *arguments)
+
+        assert (done.exit_code, done.stdout) == (0, f"workflow w1 is to run again {which}\n")
+        assert gateway.requests[0].json == body
+
+    def test_counts_items_only_of_a_step(self, gateway: Gateway, filemill: Run) -> None:
+        assert filemill("rerun", "w1", "--index", "1").exit_code == 2
+        assert gateway.requests == []
+
+
+class TestSignal:
+    @pytest.mark.parametrize(
+        ("arguments", "payload"),
+        [
+            ((), {}),
+            (("ok=true", "by=anna", "note=a=b"), {"ok": True, "by": "anna", "note": "a=b"}),
+            (("--data", '{"ok": {"deep": 1}}'), {"ok": {"deep": 1}}),
+        ],
+    )
+    def test_is_sent_with_what_comes_with_it(
+        self, arguments: tuple[str, ...], payload: Json, gateway: Gateway, filemill: Run
+    ) -> None:
+        gateway.on("POST", "/v1/workflows/w1/signals/approve", shows(workflow(), 202))
+
+        done = filemill("signal", "w1", "approve", *arguments, "--key", "mine")
+
+        assert (done.exit_code, done.stdout) == (0, "signal approve is sent to workflow w1\n")
+        assert gateway.requests[0].json == payload
+        assert gateway.requests[0].headers["idempotency-key"] == "mine"
+
+    @pytest.mark.parametrize(
+        "arguments", [("x",), ("--data", "[1]"), ("--data", "{"), ("a=1", "--data", "{}")]
+    )
+    def test_comes_with_an_object(self, arguments: tuple[str, ...], gateway: Gateway, filemill: Run) -> None:
+        assert filemill("signal", "w1", "approve", *arguments).exit_code == 2
+        assert gateway.requests == []
+
+    def test_that_nothing_waits_for_ends_with_5(self, gateway: Gateway, filemill: Run) -> None:
+        sentence = "the workflow has no wait for the signal 'x'; it waits for 'approve'"
+        gateway.on("POST", "/v1/workflows/w1/signals/x", problem(404, "unknown_signal", sentence))
+
+        done = filemill("signal", "w1", "x")
+
+        assert (done.exit_code, done.stderr) == (5, f"{sentence} (unknown_signal)\n")
+
+
 class TestCommands:
     @pytest.mark.parametrize(
         ("command", "method", "path"),
         [
+            ("start", "POST", "/v1/workflows/w1/start"),
+            ("pause", "POST", "/v1/workflows/w1/pause"),
+            ("resume", "POST", "/v1/workflows/w1/resume"),
+            ("rerun", "POST", "/v1/workflows/w1/rerun"),
             ("cancel", "POST", "/v1/workflows/w1/cancel"),
             ("delete", "DELETE", "/v1/workflows/w1"),
         ],
@@ -289,4 +369,4 @@ class TestCommands:
         done = filemill("retry", "w1")
 
         assert done.exit_code == 2
-        assert "submit it again" in done.stderr
+        assert done.stderr == "w1 is a workflow: filemill rerun w1 (invalid_argument)\n"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from filemill_client.shapes import Json
-from filemill_client.testing import Gateway, shows, task, workflow
+from filemill_client.testing import Gateway, shows, step, task, workflow
 
 Run = Callable[..., Result]
 
@@ -53,6 +53,23 @@ class TestLooks:
         assert ["status", "running"] in lines
         assert not any(line.endswith(" ") for line in done.stdout.splitlines())
         assert ["first", "completed", "100%", "1", "t-first", "outputs/first.webm"] in lines
+
+    def test_show_indents_what_lies_in_a_step(self, gateway: Gateway, filemill: Run) -> None:
+        steps = [
+            step("both", "running", type="parallel"),
+            step("album", "running", type="subworkflow", parent="both", child="w2"),
+            step("go", "running", type="wait", message="waiting for the signal 'go'"),
+        ]
+        gateway.on("GET", "/v1/workflows/w1", shows(workflow() | {"steps": steps}))
+
+        lines = filemill("show", "w1").stdout.splitlines()
+
+        assert [line.split() for line in lines[-3:]] == [
+            ["both", "parallel", "running", "0%", "1", "t-both", "-"],
+            ["album", "subworkflow", "running", "0%", "1", "t-album", "workflow", "w2"],
+            ["go", "wait", "running", "0%", "1", "t-go", "waiting", "for", "the", "signal", "'go'"],
+        ]
+        assert [line[: line.index(line.strip()[0])] for line in lines[-3:]] == ["", "  ", ""]
 
     def test_deliveries_show_what_came_of_the_last_try(self, gateway: Gateway, filemill: Run) -> None:
         tries = [{"code": "500"}, {"code": "200"}]

@@ -51,12 +51,24 @@ class TestYaml:
         assert document.place("/steps/0/with/input_file") == (2, 5)
         assert document.place("/name") == (1, 1)
 
+    def test_may_say_a_thing_once_and_name_it_again(self) -> None:
+        document = parse_yaml("x.yaml", "a: &x {n: [1]}\nb: *x\n")
+
+        assert document.value == {"a": {"n": [1]}, "b": {"n": [1]}}
+        assert document.place("/b/n/0") == (2, 1)
+
+    def test_does_not_grow_without_bounds(self) -> None:
+        lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]
+
+        assert "more than 500000 values" in refused("\n".join(["a0: &a0 [1]", *lines]))
+
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
             ("a: [1\nb: 2\n", "x.yaml:2:2: did not find expected ',' or ']'"),
             ("a: 1\na: 2\n", "x.yaml:2:1: the key 'a' is there twice"),
-            ("a: &x 1\nb: *x\n", "x.yaml:1:4: aliases and anchors are not supported"),
+            ("a: &x [*x]\n", "x.yaml:1:8: no anchor 'x' ends before this"),
+            ("a: *x\n", "x.yaml:1:4: no anchor 'x' ends before this"),
             ("a: !!python/name:os.system ''\n", "x.yaml:1:4: tags are not supported"),
             ("[a]: 1\n", "x.yaml:1:1: a key must be a string"),
             ("a: 1\n---\nb: 2\n", "x.yaml:2:1: there is more than one document"),

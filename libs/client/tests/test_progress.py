@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from filemill_client.progress import Row, Shown, apply, counts, select
 from filemill_client.sse import StreamEvent
 from filemill_client.testing import change, step, task, workflow
@@ -74,6 +76,52 @@ class TestAWorkflow:
         data = change("task.queued", task=task("ready", id="t-third", step_id="third", attempt=0))
 
         assert row(told(begun(), "change", data), "third").status == "ready"
+
+
+class TestStepsInSteps:
+    def test_are_as_deep_as_what_they_lie_in(self) -> None:
+        steps = [
+            step("both", type="parallel"),
+            step("inner", type="parallel", parent="both"),
+            step("a", parent="inner"),
+            step("b", parent="both"),
+            step("last"),
+        ]
+        shown = told(Shown("workflow"), "snapshot", workflow() | {"steps": steps})
+
+        assert [(each.label, each.depth) for each in shown.rows] == [
+            ("both", 0),
+            ("inner", 1),
+            ("a", 2),
+            ("b", 1),
+            ("last", 0),
+        ]
+        assert told(shown, "change", change("task.started", task=task(id="t-a"))).rows[2].depth == 2
+
+
+class TestAWait:
+    @pytest.mark.parametrize(
+        ("message", "note"),
+        [
+            ("waiting for the signal 'approve'", "waiting for the signal 'approve'"),
+            ("until 2026-11-05T10:00:00.000Z", "waiting until 2026-11-05T10:00:00.000Z"),
+            (None, "waiting"),
+        ],
+    )
+    def test_says_for_what(self, message: str | None, note: str) -> None:
+        steps = [step("go", "running", type="wait", message=message)]
+        shown = told(Shown("workflow"), "snapshot", workflow() | {"steps": steps})
+        assert row(shown, "go").note == note
+
+        change_ = change("task.started", task=task(id="t-go", type="wait", message=message))
+        assert row(told(shown, "change", change_), "go").note == note
+
+    def test_that_is_over_says_so_no_more(self) -> None:
+        steps = [step("go", "running", type="wait", message="waiting for the signal 'go'")]
+        shown = told(Shown("workflow"), "snapshot", workflow() | {"steps": steps})
+        data = change("task.completed", task=task("completed", id="t-go", type="wait"))
+
+        assert row(told(shown, "change", data), "go").note == ""
 
 
 class TestATask:

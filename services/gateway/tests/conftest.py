@@ -17,6 +17,7 @@ from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
+from filemill_gateway.repository import Templates
 from filemill_gateway.testing import Lot, Publisher, World
 
 
@@ -38,7 +39,7 @@ def mongod_address(mongo_url: str) -> tuple[str, str]:
 @pytest.fixture
 async def store(session_store: Store) -> Store:
     """An empty store; its indexes are made once."""
-    for name in ("tasks", "workflows", "files", "file_metadata", "deliveries"):
+    for name in ("tasks", "workflows", "files", "file_metadata", "deliveries", "templates"):
         await session_store.collection(name).delete_many({})
     return session_store
 
@@ -76,6 +77,7 @@ def app(store: Store, storage: LocalStorage, limits: Limits, admission: Admissio
         Dependencies(
             publisher=Publisher(),
             queries=Queries(store),
+            templates=Templates(store),
             aliases=Files(store),
             storage=storage,
             hub=hub,

@@ -103,7 +103,7 @@ class TestAProblem:
             ("GET", "/nothing", 404, "not_found"),
             ("PUT", "/v1/tasks", 405, "method_not_allowed"),
             ("POST", "/v1/workflows/w/pause", 404, "not_found"),
-            ("POST", "/v1/workflows/validate", 405, "method_not_allowed"),
+            ("POST", "/v1/workflows/w1", 405, "method_not_allowed"),
             ("GET", "/v1/tasks?limit=0", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?limit=201", 422, "invalid_parameter"),
             ("GET", "/v1/tasks?status=done", 422, "invalid_parameter"),

@@ -10,7 +10,8 @@ import pytest
 
 from filemill_common.events import TaskCreated, TaskSpec, TaskStarted
 from filemill_common.store import StoreUnavailableError, task_view
-from filemill_gateway.live import EVERYTHING, Hub
+from filemill_gateway.core.changes import EVERYTHING
+from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
 from filemill_gateway.testing import BEGINNING, World
 

@@ -101,6 +101,15 @@ class TestAList:
             task["id"] for task in (await world.client.get(f"/v1/tasks?{query}")).json()["items"]
         } == found
 
+    async def test_of_tasks_has_only_those_that_are_work(self, world: World) -> None:
+        await world.put_task("a")
+        await world.put_task("b", kind="task", item=3, workflow_id="w1")
+        for kind in ("condition", "parallel", "map", "wait", "subworkflow"):
+            await world.put_task(kind, kind=kind, type=kind, workflow_id="w1")
+
+        listed = (await world.client.get("/v1/tasks")).json()["items"]
+        assert {task["id"] for task in listed} == {"a", "b"}
+
     async def test_of_workflows_has_no_steps(self, world: World) -> None:
         await world.put_workflow("w1", counts={"total": 2, "completed": 1})
         await world.put_workflow("w2", status="failed", name="other")
@@ -140,6 +149,7 @@ class TestAWorkflow:
             "name": "films",
             "description": "",
             "user_id": None,
+            "parent_task_id": None,
             "status": "running",
             "progress": 75.0,
             "input": {"n": 1},
@@ -155,6 +165,33 @@ class TestAWorkflow:
             ],
         }
 
+    async def test_has_steps_in_steps_but_no_items(self, world: World) -> None:
+        run = {"workflow_id": "w1", "status": "running"}
+        await world.put_workflow(status="running")
+        await world.put_task("t0", step_id="both", index=0, kind="parallel", type="parallel", **run)
+        await world.put_task("t1", step_id="in", index=1, parent="both", progress=100, **run)
+        await world.put_task(
+            "t2", step_id="all", index=2, kind="map", type="map", progress=50, output={"total": 2}, **run
+        )
+        await world.put_task("t3", step_id="all[0]", index=2, parent="all", item=0, progress=100, **run)
+        await world.put_task(
+            "t4", step_id="sub", index=3, kind="subworkflow", type="subworkflow", child="w2", **run
+        )
+        await world.put_task(
+            "t5", step_id="go", index=4, kind="wait", type="wait", message="waiting for 'go'", **run
+        )
+
+        shown = (await world.client.get("/v1/workflows/w1")).json()
+        assert shown["progress"] == 30.0
+        assert [(step["id"], step["type"], step["parent"]) for step in shown["steps"]] == [
+            ("both", "parallel", None),
+            ("in", "task", "both"),
+            ("all", "map", None),
+            ("sub", "subworkflow", None),
+            ("go", "wait", None),
+        ]
+        assert (shown["steps"][3]["child"], shown["steps"][4]["message"]) == ("w2", "waiting for 'go'")
+
 
 def _step(name: str, task_id: str, **fields: object) -> dict[str, object]:
     return {
@@ -164,6 +201,8 @@ def _step(name: str, task_id: str, **fields: object) -> dict[str, object]:
         "type": "task",
         "reason": None,
         "parent": None,
+        "child": None,
+        "message": None,
         "attempt": 0,
         "task_id": task_id,
         "output": None,

@@ -132,6 +132,21 @@ class TestAWorkflow:
         assert (answer.status_code, answer.json()["input"]) == (202, {"n": 7})
         assert (event.input, event.start) == ({"n": 7}, False)
 
+    async def test_shows_steps_in_steps(self, client: httpx.AsyncClient) -> None:
+        inner = [{"id": "go", "type": "wait", "signal": "go"}, {"id": "a", "task": "echo"}]
+        each = {"id": "all", "type": "map", "items": "[1]", "step": {"task": "echo"}}
+        both = {"id": "both", "type": "parallel", "branches": {"one": inner, "two": [each]}}
+        body = {"name": "films", "steps": [both], "finally": [{"id": "end", "task": "echo"}]}
+        answer = await client.post("/v1/workflows", json=body)
+
+        assert [(step["id"], step["type"], step["parent"]) for step in answer.json()["steps"]] == [
+            ("both", "parallel", None),
+            ("go", "wait", "both"),
+            ("a", "task", "both"),
+            ("all", "map", "both"),
+            ("end", "task", None),
+        ]
+
     async def test_may_be_written_in_yaml(self, client: httpx.AsyncClient) -> None:
         text = "definition:\n  name: films\n  steps: [{id: a, task: echo}]\n"
         headers = {"content-type": "application/yaml"}
@@ -145,7 +160,8 @@ class TestAWorkflow:
             ({"definition": OURS, "input": []}, "invalid_input", [("/input", "wrong_type")]),
             ({"definition": 1}, "invalid_definition", [("/definition", "wrong_type")]),
             ({"definition": OURS, "inptu": {}}, "unknown_field", [("/inptu", "unknown_field")]),
-            ({"template": "films@1"}, "templates_not_supported", [("/template", "templates_not_supported")]),
+            ({"template": 1}, "wrong_type", [("/template", "wrong_type")]),
+            ({"template": "a@1", "definition": OURS}, "invalid_value", [("/template", "invalid_value")]),
             ([], "wrong_type", [("", "wrong_type")]),
         ],
     )

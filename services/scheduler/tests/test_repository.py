@@ -73,12 +73,71 @@ class TestBoth:
 
         assert updated.decision.stores_nothing
 
+    async def test_find_all_steps_of_a_run_the_first_one_too(
+        self, repository: Repository, scene: Scene
+    ) -> None:
+        await repository.update([two_steps(scene)], decide)
+        await repository.update([scene.failed("a")], decide)
+
+        updated = await repository.update([scene.run_command("run", "rerun")], decide)
+
+        assert {task.step_id: str(task.status) for task in updated.decision.tasks} == {
+            "a": "ready",
+            "b": "pending",
+        }
+
     async def test_end_a_run_whatever_is_open(self, repository: Repository, scene: Scene) -> None:
         await repository.update([two_steps(scene)], decide)
 
         updated = await repository.update([scene.run_command("run", "cancel")], decide)
 
         assert [task.status for task in updated.decision.tasks] == [TaskStatus.CANCELLED] * 2
+
+    async def test_find_all_steps_of_a_run_when_it_runs_again(
+        self, repository: Repository, scene: Scene
+    ) -> None:
+        await repository.update([two_steps(scene)], decide)
+        await repository.update([scene.failed("a")], decide)
+
+        updated = await repository.update([scene.run_command("run", "rerun")], decide)
+
+        assert [task.status for task in updated.decision.tasks] == [TaskStatus.READY, TaskStatus.PENDING]
+        assert updated.decision.runs[0].counts.total == 2
+
+    async def test_keep_what_lies_in_a_parallel_and_what_a_map_makes(
+        self, repository: Repository, scene: Scene
+    ) -> None:
+        items = {
+            "id": "m",
+            "type": "map",
+            "items": "input.list",
+            "step": {"task": "echo"},
+            "max_concurrency": 1,
+        }
+        scene.define(
+            value={"list": [{"$a": 1}, 2]},
+            steps=[{"id": "p", "type": "parallel", "branches": {"b": [items]}}],
+        )
+        await repository.update([scene.last.retold[0]], decide)
+
+        await repository.update([scene.succeeded("m[0]", output={"n": 1})], decide)
+        scene.play(scene.succeeded("m[0]", output={"n": 1}))
+        updated = await repository.update([scene.succeeded("m[1]", output={"n": 2})], decide)
+
+        assert updated.decision.runs[0].status is WorkflowStatus.COMPLETED
+        made = next(task for task in updated.decision.tasks if task.kind == "map")
+        assert [item["output"] for item in (made.output or {})["items"]] == [{"n": 1}, {"n": 2}]
+
+    async def test_find_what_was_frozen_for_a_subworkflow(self, repository: Repository, scene: Scene) -> None:
+        sub = {"name": "sub", "steps": [{"id": "q", "task": "echo"}]}
+        scene.define(
+            subworkflows={"sub@1": sub}, steps=[{"id": "s", "type": "subworkflow", "workflow": "sub@1"}]
+        )
+        asked = await repository.update([scene.last.retold[0]], decide)
+
+        updated = await repository.update(asked.decision.durable, decide)
+
+        assert [(run.name, run.status) for run in updated.decision.runs] == [("sub", WorkflowStatus.RUNNING)]
 
 
 class TestTheRealOne:

@@ -14,7 +14,17 @@ import httpx
 from filemill_client import sse, transfers
 from filemill_client.errors import InvalidArgumentError, NotFoundError, UnreachableError
 from filemill_client.patience import PATIENCE, Notice, check, patiently
-from filemill_client.shapes import Json, Kind, Page, StoredFile, Task, Workflow
+from filemill_client.shapes import (
+    Json,
+    Kind,
+    MediaType,
+    Page,
+    StoredFile,
+    Task,
+    Template,
+    Validation,
+    Workflow,
+)
 from filemill_client.sse import StreamEvent
 from filemill_client.transfers import Progress
 
@@ -65,9 +75,20 @@ class Client:
         """Close its connections."""
         self._http.close()
 
-    def create_workflow(self, body: Mapping[str, Any], *, key: str | None = None) -> Workflow:
-        """Submit ``{definition, input}``, or a bare definition; the same key again gives the same run."""
-        return cast("Workflow", self._post("/v1/workflows", body, key))
+    def create_workflow(
+        self, body: Mapping[str, Any], *, key: str | None = None, start: bool = True
+    ) -> Workflow:
+        """Submit ``{definition, input}``, ``{template, input}`` or a bare definition.
+
+        The same key again gives the same run. Without ``start`` it stays pending until `start` is called.
+        """
+        path = "/v1/workflows" if start else "/v1/workflows?start=false"
+        return cast("Workflow", self._post(path, body, key))
+
+    def validate(self, text: bytes, *, media_type: MediaType = "application/yaml") -> Validation:
+        """Check a workflow without running it; what is wrong comes with its line and column in ``text``."""
+        sent = {"content": text, "headers": {"Content-Type": media_type}}
+        return cast("Validation", self._json("POST", "/v1/workflows/validate", **sent))
 
     def create_task(self, body: Mapping[str, Any], *, key: str | None = None) -> Task:
         """Submit a task of its own; the same key again gives the same task."""
@@ -139,6 +160,46 @@ class Client:
     def task_types(self) -> list[Json]:
         """List the types of tasks, with the JSON Schema of the options of each."""
         return cast("list[Json]", self._get("/v1/task-types")["items"])
+
+    def put_template(self, name: str, text: bytes, *, media_type: MediaType = "application/yaml") -> Template:
+        """Keep a definition as the next version of a template; what is its newest already stays that."""
+        sent = {"content": text, "headers": {"Content-Type": media_type}}
+        return cast("Template", self._json("PUT", _template_path(name), **sent))
+
+    def template(self, reference: str) -> Template:
+        """Show a template: ``name`` for its newest version, or ``name@version``."""
+        return cast("Template", self._get(_template_path(reference)))
+
+    def templates(self, **filters: str | int | None) -> Page:
+        """List templates by their newest versions; by ``limit`` and ``cursor``."""
+        return cast("Page", self._get("/v1/templates", filters))
+
+    def start(self, workflow_id: str, *, key: str | None = None) -> Json:
+        """Ask for the start of a pending workflow; like all commands it gives it as it is at that moment."""
+        return self._post(f"{_path('workflow', workflow_id)}/start", None, key)
+
+    def pause(self, workflow_id: str, *, key: str | None = None) -> Json:
+        """Ask that nothing new starts in a workflow."""
+        return self._post(f"{_path('workflow', workflow_id)}/pause", None, key)
+
+    def resume(self, workflow_id: str, *, key: str | None = None) -> Json:
+        """Ask that a paused workflow goes on."""
+        return self._post(f"{_path('workflow', workflow_id)}/resume", None, key)
+
+    def rerun(
+        self, workflow_id: str, *, step: str | None = None, index: int | None = None, key: str | None = None
+    ) -> Json:
+        """Ask that an ended workflow runs again: what failed, a step, or an item of a map."""
+        asked = {"step": step, "index": index}
+        body = {name: value for name, value in asked.items() if value is not None}
+        return self._post(f"{_path('workflow', workflow_id)}/rerun", body, key)
+
+    def signal(
+        self, workflow_id: str, name: str, payload: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> Json:
+        """Send a signal to a workflow; the output of the step that waits for it is what comes with it."""
+        path = f"{_path('workflow', workflow_id)}/signals/{quote(name, safe='')}"
+        return self._post(path, payload or {}, key)
 
     def cancel(self, kind: Kind, of: str, *, key: str | None = None) -> Json:
         """Ask for the end of a workflow or task; gives it as it is at that moment."""
@@ -215,6 +276,10 @@ class Client:
 
 def _path(kind: Kind, of: str) -> str:
     return f"/v1/{kind}s/{quote(of, safe='')}"
+
+
+def _template_path(reference: str) -> str:
+    return f"/v1/templates/{quote(reference, safe='@')}"
 
 
 def _parked_path(of: str) -> str:

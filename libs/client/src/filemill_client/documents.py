@@ -12,9 +12,10 @@ from typing import Any, Final, cast
 import yaml
 
 from filemill_client.errors import InvalidArgumentError
-from filemill_client.shapes import Json
+from filemill_client.shapes import Json, MediaType
 
 _DEEPEST: Final = 32
+_MOST_VALUES: Final = 500_000
 _INT: Final = re.compile(r"[-+]?[0-9]{1,30}", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _WORDS: Final[Mapping[str, bool | None]] = {
@@ -58,11 +59,30 @@ class InvalidDocumentError(InvalidArgumentError):
         super().__init__(f"{name}{at}: {message}")
 
 
-def read_document(path: str) -> Document:
-    """Read one object: JSON if the name ends in ``.json``, else YAML; ``-`` is standard input.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file as it is, to be read by others.
+
+    Attributes:
+        name: What users know it by.
+        media_type: JSON if its name says so, else YAML.
+    """
+
+    name: str
+    text: str
+    media_type: MediaType
+
+    @property
+    def encoded(self) -> bytes:
+        """The text as it is sent."""
+        return self.text.encode()
+
+
+def read_text(path: str) -> Text:
+    """Read a file of text; ``-`` is standard input.
 
     Raises:
-        InvalidDocumentError: It cannot be read, or holds something else; with line and column.
+        InvalidDocumentError: It cannot be read.
     """
     name = "standard input" if path == "-" else path
     try:
@@ -71,7 +91,18 @@ def read_document(path: str) -> Document:
         raise InvalidDocumentError(name, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise InvalidDocumentError(name, f"it is no UTF-8 at byte {error.start}") from error
-    document = parse_json(name, text) if path.endswith(".json") else parse_yaml(name, text)
+    return Text(name, text, "application/json" if path.endswith(".json") else "application/yaml")
+
+
+def read_document(path: str) -> Document:
+    """Read one object: JSON if the name ends in ``.json``, else YAML; ``-`` is standard input.
+
+    Raises:
+        InvalidDocumentError: It cannot be read, or holds something else; with line and column.
+    """
+    file = read_text(path)
+    name, is_json = file.name, file.media_type == "application/json"
+    document = parse_json(name, file.text) if is_json else parse_yaml(name, file.text)
     if not isinstance(document.value, dict):
         raise InvalidDocumentError(name, f"it holds no object but a {type(document.value).__name__}")
     return document
@@ -95,8 +126,8 @@ def parse_json(name: str, text: str) -> Document:
 def parse_yaml(name: str, text: str) -> Document:
     """Read one YAML document by the core schema of YAML 1.2, as the gateway does.
 
-    ``no`` and ``2026-11-05`` are text, which the library's own loader takes for something else; aliases,
-    anchors and tags are refused; a key may not be there twice.
+    ``no`` and ``2026-11-05`` are text, which the library's own loader takes for something else; tags are
+    refused; a key may not be there twice. What came through an alias stands where the alias does.
 
     Raises:
         InvalidDocumentError: It is none.
@@ -108,6 +139,11 @@ def parse_yaml(name: str, text: str) -> Document:
         raise InvalidDocumentError(name, error.problem or str(error), _place(error)) from error
     except yaml.YAMLError as error:
         raise InvalidDocumentError(name, " ".join(str(error).split())) from error
+
+
+def yaml_of(value: object) -> str:
+    """Write a value as YAML, as people would: in its own order, texts of several lines as such."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def parse_values(given: Iterable[str], *, option: str) -> Json:
@@ -130,12 +166,28 @@ def parse_values(given: Iterable[str], *, option: str) -> Json:
     return values
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases, and blocks for texts of several lines."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 class _Reader:
     """Puts values together from the events of a parser, and remembers where each stands."""
 
     def __init__(self, name: str, events: Iterator[yaml.Event]) -> None:
         self._name = name
         self._events = events
+        self._anchors: dict[str, tuple[object, int]] = {}  # the value, and how many values it is made of
+        self._count = 0
         self.places: dict[str, Place] = {}
 
     def document(self) -> object:
@@ -149,8 +201,21 @@ class _Reader:
 
     def _value(self, event: yaml.Event, at: str) -> Any:
         self.places.setdefault(at, _place(event))
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise self._error("aliases and anchors are not supported", event)
+        before, anchor = self._count, getattr(event, "anchor", None)
+        value, more = self._named(event) if isinstance(event, yaml.AliasEvent) else (self._read(event, at), 1)
+        self._count += more
+        if self._count > _MOST_VALUES:
+            raise self._error(f"there are more than {_MOST_VALUES} values, aliases written out", event)
+        if anchor and not isinstance(event, yaml.AliasEvent):
+            self._anchors[anchor] = value, self._count - before
+        return value
+
+    def _named(self, alias: yaml.AliasEvent) -> tuple[object, int]:
+        if (alias.anchor or "") not in self._anchors:
+            raise self._error(f"no anchor {alias.anchor!r} ends before this", alias)
+        return self._anchors[alias.anchor or ""]
+
+    def _read(self, event: yaml.Event, at: str) -> Any:
         if getattr(event, "tag", None):
             raise self._error("tags are not supported", event)
         if at.count("/") > _DEEPEST:

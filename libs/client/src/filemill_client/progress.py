@@ -1,6 +1,6 @@
 """What a live stream has told so far, as rows to show: one for each step, or one for a task of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ class Row:
         percent: 0 to 100; of what was skipped 100.
         attempt: Number of the last attempt known to have run, 0 before the first.
         note: What it says of itself, or why it is where it is.
+        depth: How many steps it lies in.
     """
 
     task_id: str
@@ -28,6 +29,7 @@ class Row:
     percent: float = 0.0
     attempt: int = 0
     note: str = ""
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,19 @@ def _rows(shown: Shown, document: Json) -> tuple[Row, ...]:
     if shown.kind == "task":
         return (_row(Row(document["id"], document["type"]), document),)
     known = {row.task_id: row for row in shown.rows}
-    return tuple(_row(_of_step(step, known), step) for step in document.get("steps", []))
+    steps = document.get("steps", [])
+    return tuple(
+        replace(_row(_of_step(step, known), step), depth=depth)
+        for step, depth in zip(steps, depths(steps), strict=True)
+    )
+
+
+def depths(steps: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Say of each step in how many others it lies; what one lies in comes before it."""
+    found: dict[str, int] = {}
+    for step in steps:
+        found[step["id"]] = found.get(step.get("parent") or "", -1) + 1
+    return [found[step["id"]] for step in steps]
 
 
 def _of_step(step: Json, known: Mapping[str, Row]) -> Row:
@@ -104,7 +118,7 @@ def _changed(shown: Shown, change: Json) -> Shown:
 
 
 def _row(row: Row, told: Mapping[str, Any]) -> Row:
-    """Bring a row up to date with a step or task; steps carry no message, so the last one stays."""
+    """Bring a row up to date with a step or task; one without a message leaves the last one."""
     status = told["status"]
     return replace(
         row,
@@ -126,7 +140,10 @@ def _note(told: Mapping[str, Any], row: Row) -> str:
     if told["status"] in FINAL:
         output = told.get("output") or {}
         return str(output.get("file", "")).removeprefix("filemill:///")
-    return str(told.get("message") or row.note)
+    note = str(told.get("message") or row.note)
+    if told.get("type") == "wait" and told["status"] == "running" and not note.startswith("waiting"):
+        return f"waiting {note}".rstrip()
+    return note
 
 
 def _mean(rows: tuple[Row, ...]) -> float:

@@ -8,10 +8,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from filemill_client.documents import Document
+from filemill_client.documents import Document, yaml_of
 from filemill_client.errors import ClientError, RefusedError
-from filemill_client.progress import Row, Shown, counts, select
-from filemill_client.shapes import Json, Kind, StoredFile, is_final
+from filemill_client.progress import Row, Shown, counts, depths, select
+from filemill_client.shapes import Json, Kind, Problem, StoredFile, Template, Validation, is_final
 from filemill_client.transfers import Downloaded
 
 _STYLES: Final[Mapping[str, str]] = {
@@ -26,9 +26,9 @@ _STYLES: Final[Mapping[str, str]] = {
 }
 _DETAILS: Final = (
     "id", "name", "type", "description", "status", "reason", "progress", "message", "attempt", "retry_count",
-    "max_retries", "workflow_id", "step_id", "depends_on", "input", "input_file", "output_file", "options",
-    "output", "error", "last_error", "labels", "user_id", "created_at", "started_at", "completed_at",
-    "duration",
+    "max_retries", "parent_task_id", "workflow_id", "step_id", "depends_on", "input", "input_file",
+    "output_file", "options", "output", "error", "last_error", "labels", "user_id", "created_at",
+    "started_at", "completed_at", "duration",
 )  # fmt: skip
 _DELIVERY: Final = ("id", "channel", "target", "event_type", "status", "tried", "last_try", "created_at")
 _PARKED: Final = ("id", "parked_at", "queue", "code", "event_type", "reason")
@@ -83,7 +83,7 @@ def _bar(row: Row) -> tuple[RenderableType, ...]:
     bar.complete_style = bar.finished_style = _STYLES.get(row.status, "dim")
     attempt = f"attempt {row.attempt}" if row.attempt > 1 else ""
     return (
-        Text(plain(row.label)),
+        Text(f"{'  ' * row.depth}{plain(row.label)}"),
         bar,
         Text(f"{row.percent:3.0f}%"),
         status(row.status),
@@ -99,7 +99,8 @@ def changes(before: Shown, after: Shown) -> Iterator[str]:
         old = known.get(row.task_id, Row(row.task_id, row.label))
         if (old.status, old.attempt) != (row.status, row.attempt):
             attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
-            yield f"{plain(row.label)}: {row.status}{attempt}{': ' + plain(row.note) if row.note else ''}"
+            note = f": {plain(row.note)}" if row.note else ""
+            yield f"{'  ' * row.depth}{plain(row.label)}: {row.status}{attempt}{note}"
 
 
 def outcome(kind: Kind, document: Json) -> Iterator[Text]:
@@ -129,7 +130,13 @@ def details(document: Json) -> Iterator[RenderableType]:
     yield table
     if document.get("steps"):
         yield Text()
-        yield listing(document["steps"], ("id", "status", "progress", "attempt", "task_id", "result"))
+        steps = document["steps"]
+        indented = [
+            step | {"id": f"{'  ' * depth}{step['id']}"}
+            for step, depth in zip(steps, depths(steps), strict=True)
+        ]
+        kinds = ("type",) if any(step["type"] != "task" for step in steps) else ()
+        yield listing(indented, ("id", *kinds, "status", "progress", "attempt", "task_id", "result"))
 
 
 def _detail(name: str, value: Any) -> Text:
@@ -179,7 +186,9 @@ def _result(item: Json) -> str:
     if item.get("error"):
         return _failure(item["error"])
     file = (item.get("output") or {}).get("file")
-    return plain(file or item.get("reason")).removeprefix("filemill:///")
+    child = f"workflow {item['child']}" if item.get("child") else None
+    said = None if is_final(item) else item.get("message")
+    return plain(file or item.get("reason") or child or said).removeprefix("filemill:///")
 
 
 def deliveries(items: Sequence[Json]) -> Table:
@@ -213,6 +222,15 @@ def parked_message(message: Json) -> Iterator[RenderableType]:
         yield Text(f"... the first of {size(message['size'])}", style="dim")
 
 
+def template(shown: Template) -> Iterator[RenderableType]:
+    """Show a version of a template: what is known of it as comments, then its definition as YAML."""
+    versions = ", ".join(map(str, shown["versions"]))
+    yield f"# {plain(shown['name'])}@{shown['version']}, put {shown['created_at']}; versions: {versions}"
+    if shown["uses"]:
+        yield f"# uses {', '.join(map(plain, shown['uses']))}"
+    yield Text(yaml_of(shown["definition"]).rstrip())
+
+
 def task_types(items: Sequence[Json]) -> Table:
     """Lay task types out as a table."""
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -243,14 +261,34 @@ def accepted(kind: Kind, document: Json) -> str:
     return f"{kind} {document['id']}\n  filemill watch {document['id']}"
 
 
-def refusal(error: ClientError, document: Document | None) -> Iterator[str]:
-    """Say what went wrong, and each problem with its place, in the user's own file if it is from there."""
+def refusal(error: ClientError, document: Document | None, *, sent: str = "") -> Iterator[str]:
+    """Say what went wrong, and each problem with its place, in the user's own file if it is from there.
+
+    Args:
+        error: What went wrong.
+        document: The file, if it was read here and sent otherwise.
+        sent: Name of the file, if it was sent as it is.
+    """
     yield f"{plain(error)} ({plain(error.code)})"
     for problem in error.problems if isinstance(error, RefusedError) else ():
-        pointer = problem["pointer"]
         suggestion = f"; {plain(problem['suggestion'])}" if problem.get("suggestion") else ""
         code = "" if problem["code"] == error.code else f" ({plain(problem['code'])})"
-        yield f"  {_where(pointer, document)}{plain(problem['message'])}{suggestion}{code}"
+        where = _line(problem, sent) if sent else _where(problem["pointer"], document)
+        yield f"  {where}{plain(problem['message'])}{suggestion}{code}"
+
+
+def checked(file: str, found: Validation) -> Iterator[str]:
+    """Say what is wrong with a file, a line each as compilers write them, or that nothing is."""
+    if found["valid"]:
+        yield f"{plain(file)}: no problems"
+    for problem in found["problems"]:
+        suggestion = f" ({plain(problem['suggestion'])})" if problem.get("suggestion") else ""
+        yield f"{_line(problem, file)}{plain(problem['message'])}{suggestion} [{plain(problem['code'])}]"
+
+
+def _line(problem: Problem, file: str) -> str:
+    place = f"{problem['line']}:{problem.get('column') or 1}: " if problem.get("line") else ""
+    return f"{plain(file)}:{place or ' '}"
 
 
 def _where(pointer: str, document: Document | None) -> str:

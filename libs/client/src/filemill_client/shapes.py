@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 Json = dict[str, Any]
 Kind = Literal["workflow", "task"]
+MediaType = Literal["application/yaml", "application/json"]
 
 FINAL: Final = frozenset({"completed", "failed", "cancelled", "skipped"})
 """Statuses of tasks and workflows that do not change by themselves."""
@@ -37,6 +38,8 @@ class Step(Ending):
     attempt: NotRequired[int]
     reason: NotRequired[str | None]
     parent: NotRequired[str | None]
+    child: NotRequired[str | None]
+    message: NotRequired[str | None]
     output: NotRequired[Json | None]
 
 
@@ -84,12 +87,36 @@ class Page(TypedDict):
 
 
 class Problem(TypedDict):
-    """One thing that is wrong with a request, and where (a JSON pointer; empty for all of it)."""
+    """One thing that is wrong with a request, and where (a JSON pointer; empty for all of it).
+
+    ``line`` and ``column``, from 1, are those of the text that was sent.
+    """
 
     pointer: str
     code: str
     message: str
     suggestion: NotRequired[str | None]
+    line: NotRequired[int | None]
+    column: NotRequired[int | None]
+
+
+class Validation(TypedDict):
+    """Whether a workflow could be submitted, and all that is wrong with it."""
+
+    valid: bool
+    problems: list[Problem]
+
+
+class Template(TypedDict):
+    """A version of a template; ``versions`` are all that there are, the newest first."""
+
+    name: str
+    version: int
+    description: str
+    created_at: str
+    definition: Json
+    uses: list[str]
+    versions: list[int]
 
 
 def is_final(shown: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from filemill_common.language import ExpressionError, references, render
-from filemill_common.language.expressions import inspect, matches
+from filemill_common.language.expressions import Wanted, inspect, matches
 
 CONTEXT: dict[str, object] = {
     "input": {"n": 3, "f": 2.5, "s": "x", "list": [1, 2], "none": None, "on": True, "big": 2**53},
@@ -53,6 +53,114 @@ class TestWholeStrings:
         rendered = render(f"${{{{{expression}}}}}", CONTEXT)
 
         assert (rendered, type(rendered)) == (result, type(result))
+
+
+class TestOptionalValues:
+    @pytest.mark.parametrize(
+        ("expression", "result"),
+        [
+            ("input.?missing.orValue(1)", 1),
+            ("input.?n.orValue(1)", 3),
+            ("input[?'missing'].?deeper.orValue('none')", "none"),
+            ("input.list[?9].orValue(0)", 0),
+            ("input.?missing.hasValue()", False),
+            ("input.?missing.or(input.?s).value()", "x"),
+            ("input.?n.optMap(n, n * 2).orValue(0)", 6),
+            ("[?input.?missing, ?input.?n]", [3]),
+            ("{?'a': input.?missing, 'b': 1}", {"b": 1}),
+            ("steps.?a.output.?file.orValue('')", "a.webm"),
+            ("steps[?'b-1'].?status.orValue('')", "failed"),
+        ],
+    )
+    def test_take_the_place_of_what_may_be_missing(self, expression: str, result: object) -> None:
+        assert render(f"${{{{ {expression} }}}}", CONTEXT) == result
+
+    @pytest.mark.parametrize(
+        "expression", ["input.?n", "input.?missing", "[input.?n]", "{'a': dyn(input.?n)}"]
+    )
+    def test_are_no_results(self, expression: str) -> None:
+        reason = (
+            "the result is optional, which JSON does not have; end it with .orValue(…), or ask it .hasValue()"
+        )
+
+        assert failure(f"${{{{ {expression} }}}}") == reason
+
+    def test_are_refused_beforehand_where_that_shows(self) -> None:
+        assert [flaw.hint for flaw in inspect("input.?n")[1]] == [
+            "end it with .orValue(…), or ask it .hasValue()"
+        ]
+
+
+class TestFunctionsOnText:
+    @pytest.mark.parametrize(
+        ("expression", "result"),
+        [
+            ("'abc'.charAt(1) + 'abc'.charAt(3)", "b"),
+            ("'a-b-c'.indexOf('-') + 'a-b-c'.indexOf('-', 2)", 4),
+            ("'a-b-c'.lastIndexOf('-') + 'a-b-c'.lastIndexOf('-', 2)", 4),
+            ("['a', 'b'].join() + ['a', 'b'].join('/')", "aba/b"),
+            ("'ÄBc'.lowerAscii() + 'äbC'.upperAscii()", "ÄbcäBC"),
+            ("'aaa'.replace('a', 'b') + 'aaa'.replace('a', 'b', 2)", "bbbbba"),
+            ("'abc'.reverse()", "cba"),
+            ("'a,b,c'.split(',')", ["a", "b", "c"]),
+            ("'a,b,c'.split(',', 2)", ["a", "b,c"]),
+            ("'a,b,c'.split(',', 0)", []),
+            ("'abc'.split('')", ["a", "b", "c"]),
+            ("'abc'.split('', 2)", ["a", "bc"]),
+            ("'abcd'.substring(2) + 'abcd'.substring(0, 1)", "cda"),
+            ("'  a\\n'.trim()", "a"),
+            ("strings.quote('a\"b')", '"a\\"b"'),
+            ("'%s is %d, %.2f%%, %x'.format(['a', 1, 2.5, 255])", "a is 1, 2.50%, ff"),
+            ("'%s'.format([{'a': [1, null]}])", '{"a": [1, null]}'),
+            ("input.list.map(x, string(x)).join('x')", "1x2"),
+            ("input.s.upperAscii()", "X"),
+        ],
+    )
+    def test_are_those_of_cels_string_extension(self, expression: str, result: object) -> None:
+        assert render(f"${{{{ {expression} }}}}", CONTEXT) == result
+
+    @pytest.mark.parametrize(
+        ("expression", "reason"),
+        [
+            ("'abc'.charAt(4)", "no position 4 in a text of 3 characters"),
+            ("'abc'.substring(2, 1)", "no position 2 in a text of 3 characters"),
+            ("'%d'.format(['a'])", "format cannot write a str as %d"),
+            ("'%s%s'.format(['a'])", "format has more places than values"),
+            ("[1, 2].join()", "join needs a list of texts"),
+            ("('a' + input.s)" + ".replace('', 'aaaa')" * 20, "a text has at most 1048576 characters here"),
+            ("[input.s]" + ".join('')" + ".split('')" * 1 + "[5]", "Index error: index=5 size=1"),
+        ],
+    )
+    def test_that_fail_say_why(self, expression: str, reason: str) -> None:
+        assert failure(f"${{{{ {expression} }}}}") == reason
+
+    def test_work_on_no_more_than_16_million_characters_at_a_time(self) -> None:
+        context = {"input": {"text": "x" * 1_000_000, "list": list(range(100))}}
+
+        with pytest.raises(ExpressionError, match="more than 16777216 characters"):
+            render("${{ input.list.all(n, input.text.replace('y', 'z') != '') }}", context)
+        assert render("${{ input.text.replace('y', 'z') != '' }}", context) is True
+
+
+class TestWhatIsWanted:
+    @pytest.mark.parametrize(
+        ("expression", "wanted", "message"),
+        [
+            ("input.x > 1", "bool", None),
+            ("input.x", "bool", None),
+            ("'yes'", "bool", "it gives string, and here stands what gives true or false"),
+            ("size(input.x)", "bool", "it gives int, and here stands what gives true or false"),
+            ("input.x.filter(y, y > 1)", "list", None),
+            ("[1, 2]", "list", None),
+            ("{'a': 1}", "list", "it gives map, and here stands what gives a list"),
+        ],
+    )
+    def test_shows_beforehand_where_the_type_is_known(
+        self, expression: str, wanted: Wanted, message: str | None
+    ) -> None:
+        _, flaws = inspect(expression, (), wanted)
+
+        assert [flaw.message for flaw in flaws] == ([] if message is None else [message])
 
 
 class TestEmbeddedExpressions:
@@ -146,12 +254,19 @@ class TestReferences:
             ("input.list.map(x, steps.a.output[x])", {"a"}),
             (".steps.a.output", {"a"}),
             ("{'k': steps.a.output}.steps", {"a"}),
+            ("steps.?a.output.?file.orValue('')", {"a"}),
+            ('steps[?"b-1"].output.orValue(1)', {"b-1"}),
+            ("input.?steps.orValue(1)", set()),
+            ("input.n > 1 ? steps.a.output : steps.?b.output.orValue(1)", {"a", "b"}),
         ],
     )
     def test_are_the_steps_that_expressions_name(self, expression: str, named: set[str]) -> None:
         assert references({"x": [f"text ${{{{ {expression} }}}}"], "y": 1}) == named
 
-    @pytest.mark.parametrize("expression", ["steps", "steps[input.n]", "size(steps)", "steps['a' + 'b']"])
+    @pytest.mark.parametrize(
+        "expression",
+        ["steps", "steps[input.n]", "steps[?input.n]", "steps.?", "size(steps)", "steps['a' + 'b']"],
+    )
     def test_are_never_computed(self, expression: str) -> None:
         with pytest.raises(ExpressionError, match="after steps comes the id of a step"):
             references(f"${{{{ {expression} }}}}")

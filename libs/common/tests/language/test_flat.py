@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from filemill_common.language import Definition, InvalidDefinitionError, TaskStep, load
+from filemill_common.language import (
+    Definition,
+    InvalidDefinitionError,
+    TaskStep,
+    load,
+    pointers_of,
+    task_places,
+)
 
 
 def flat(*steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -19,6 +26,12 @@ def places(document: object) -> list[tuple[str, str]]:
 
 
 CONVERT = {"type": "video_convert", "input_file": "in.mp4", "output_file": "out.webm", "crf": 30}
+
+
+CHOICE = {
+    "cases": [{"when": "input.tall", "then": [2]}, {"when": True, "then": []}],
+    "default": [3],
+}
 
 
 class TestTheFlatShape:
@@ -126,3 +139,115 @@ class TestTheFlatShape:
         document = flat({"order": 1, "config": "[" * 100_000}, {"order": 10**400, "config": CONVERT})
 
         assert places(document) == [("/steps/0/config", "wrong_type"), ("/steps/1/order", "wrong_type")]
+
+
+class TestOtherKindsInTheFlatShape:
+    def test_have_their_fields_in_config_and_name_steps_by_order(self) -> None:
+        document = flat(
+            {"name": "Choose", "type": "condition", "order": 1, "config": json.dumps(CHOICE)},
+            {"order": 2, "config": CONVERT},
+            {"order": 3, "config": CONVERT},
+            {"type": "wait", "order": 4, "config": {"type": "wait", "signal": "go", "timeout": 5}},
+            {
+                "type": "parallel",
+                "order": 5,
+                "depends_on": [4],
+                "config": {
+                    "failure_policy": "continue",
+                    "branches": {
+                        "flat": [{"order": 6, "config": CONVERT}],
+                        "ours": [{"id": "b", "task": "echo", "depends_on": ["s6"]}],
+                    },
+                },
+            },
+        )
+
+        ours = {
+            "name": "flat",
+            "steps": [
+                {
+                    "id": "s1",
+                    "name": "Choose",
+                    "type": "condition",
+                    "order": 1,
+                    "cases": [{"when": "input.tall", "then": ["s2"]}, {"when": "true"}],
+                    "default": ["s3"],
+                },
+                self.converted(2),
+                self.converted(3),
+                {"id": "s4", "type": "wait", "order": 4, "signal": "go", "timeout": 5},
+                {
+                    "id": "s5",
+                    "type": "parallel",
+                    "order": 5,
+                    "depends_on": ["s4"],
+                    "failure_policy": "continue",
+                    "branches": {
+                        "flat": [self.converted(6)],
+                        "ours": [{"id": "b", "task": "echo", "depends_on": ["s6"]}],
+                    },
+                },
+            ],
+        }
+        assert load(document, task_types=None) == load(ours, task_types=None)
+
+    @staticmethod
+    def converted(order: int) -> dict[str, Any]:
+        options = {key: value for key, value in CONVERT.items() if key != "type"}
+        return {"id": f"s{order}", "order": order, "task": "video_convert", "with": options}
+
+    def test_have_their_problems_where_they_stand(self) -> None:
+        document = flat(
+            {
+                "type": "condition",
+                "order": 1,
+                "config": {"cases": [{"when": "1 +", "then": [9]}], "order": 2},
+            },
+            {
+                "type": "parallel",
+                "order": 2,
+                "config": {
+                    "branch": {},
+                    "branches": {
+                        "a/b": [
+                            {"order": 3, "config": {"x": "${{ y }}"}},
+                            {"id": "c", "task": "echo", "depends_on": ["z"]},
+                        ],
+                    },
+                },
+            },
+            {"type": "loop", "order": 4, "config": {}},
+            {"type": ["task"], "order": 5, "config": {}},
+            **{"finally": [{"order": 6, "config": {"type": "echo", "x": "${{ y }}"}}]},
+        )
+
+        assert places(document) == [
+            ("/finally/0/config/x", "undeclared_name"),
+            ("/steps/0/config/cases/0/then/0", "unknown_dependency"),
+            ("/steps/0/config/cases/0/when", "invalid_expression"),
+            ("/steps/0/config/order", "unknown_field"),
+            ("/steps/1/config/branch", "unknown_field"),
+            ("/steps/1/config/branches/a~1b/0/config/type", "missing_field"),
+            ("/steps/1/config/branches/a~1b/0/config/x", "undeclared_name"),
+            ("/steps/1/config/branches/a~1b/1/depends_on/0", "unknown_dependency"),
+            ("/steps/2/type", "unsupported_step_type"),
+            ("/steps/3/type", "wrong_type"),
+        ]
+
+    def test_tell_others_where_a_task_stood(self) -> None:
+        document = flat(
+            {"order": 1, "config": CONVERT},
+            {
+                "type": "parallel",
+                "order": 2,
+                "config": {"branches": {"b": [{"order": 3, "config": CONVERT}]}},
+            },
+        )
+        given = pointers_of(document)
+        tasks = [place for place, _ in task_places(load(document, task_types=None))]
+
+        assert [given(place + "/with/input_file") for place in tasks] == [
+            "/steps/0/config/input_file",
+            "/steps/1/config/branches/b/0/config/input_file",
+        ]
+        assert pointers_of({"steps": []})("/steps/0/with/x") == "/steps/0/with/x"

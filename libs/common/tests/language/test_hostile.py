@@ -101,6 +101,57 @@ class TestSize:
         assert len(load(given, task_types=None).steps) == 10_000
         assert time.perf_counter() - began < 6
 
+    @pytest.mark.parametrize("shape", ["join", "parallel", "condition", "compiled", "maps"])
+    def test_so_is_every_other_shape(self, shape: str) -> None:
+        names = [f"s{n}" for n in range(9_999)]
+        steps = [step(name) for name in names]
+        given = {
+            "join": document(*steps, step("end", *names)),
+            "parallel": document({"id": "p", "type": "parallel", "branches": {"b": steps}}),
+            "condition": document(
+                {"id": "c", "type": "condition", "cases": [{"when": "input.x", "then": names}]}, *steps
+            ),
+            "compiled": document(
+                *steps[:1],
+                *(
+                    step(f"s{n}", f"s{n - 1}", **{"if": f"steps.s{n - 1}.output.n > {n}"})
+                    for n in range(1, 9_999)
+                ),
+            ),
+            "maps": document(
+                *(
+                    {"id": name, "type": "map", "items": "input.x", "step": {"task": "echo", "if": "item.y"}}
+                    for name in names
+                )
+            ),
+        }[shape]
+        began = time.perf_counter()
+
+        load(given, task_types=None)
+        assert time.perf_counter() - began < 6
+
+    def test_steps_of_json_that_nest_deeper_than_the_stack_are_refused(self) -> None:
+        inside: dict[str, Any] = step("last")
+        for n in range(20_000):
+            inside = {"id": f"p{n}", "type": "parallel", "branches": {"b": [inside]}}
+
+        assert "too_deep" in {code for _, code in places(document(inside))}
+
+    def test_a_circle_through_a_thousand_parallels_is_found(self) -> None:
+        count = 1_000
+        given = document(
+            *(
+                {
+                    "id": f"p{n}",
+                    "type": "parallel",
+                    "branches": {"b": [step(f"s{n}", f"p{(n + 1) % count}")]},
+                }
+                for n in range(count)
+            )
+        )
+
+        assert [code for _, code in places(given)] == ["cyclic_dependency"]
+
     def test_a_circle_of_ten_thousand_steps_is_found(self) -> None:
         (problem,) = problems(document(*(step(f"s{n}", f"s{n - 1 if n else 9999}") for n in range(10_000))))
 

@@ -238,6 +238,7 @@ class TestProblems:
             pointer="/steps/0/depends_on",
             code="cyclic_dependency",
             message="these wait for each other: a → c → b → a",
+            suggestion="leave one of these dependencies out",
         )
 
     def test_each_circle_is_named(self) -> None:

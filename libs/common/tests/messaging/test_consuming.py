@@ -287,6 +287,47 @@ class TestWhatCannotBeRead:
         assert await bus.waiting(QUEUE) == 0
 
 
+class TestStandingBack:
+    async def test_lets_the_next_consumer_have_the_queue_in_order(
+        self, bus: Bus, until: Until, health: Health
+    ) -> None:
+        turns: list[tuple[str, str]] = []
+
+        def noting(name: str) -> Callable[[Batch], Awaitable[int]]:
+            async def handle(batch: Batch) -> int:
+                turns.append((name, batch.events[0].subject))
+                await asyncio.sleep(0.01)
+                return 1
+
+            return handle
+
+        first = await bus.consume(QUEUE, noting("first"))
+        await until(lambda: health.ready)
+        second = await bus.consume(QUEUE, noting("second"))
+        for event in started_all(*range(60)):
+            await bus.publish([event])  # a message each: what was taken of one in part comes again whole
+        await until(lambda: len(turns) > 10)
+        assert (first.is_active(within=10), second.is_active(within=10)) == (True, False)
+
+        first.stand_back()
+
+        await until(lambda: len(turns) == 60)
+        assert [subject for _, subject in turns] == [str(number) for number in range(60)]
+        assert [name for name, _ in turns] == sorted(name for name, _ in turns)
+        assert {name for name, _ in turns} == {"first", "second"}
+        assert (first.is_active(within=10), second.is_active(within=10)) == (False, True)
+
+    async def test_takes_the_queue_again_if_nobody_else_does(self, bus: Bus, seen: Any, until: Until) -> None:
+        consumption = await bus.consume(QUEUE, seen)
+        await bus.publish([started("1")])
+        await until(lambda: seen.subjects == ["1"])
+
+        consumption.stand_back()
+        await bus.publish([started("2")])
+
+        await until(lambda: seen.subjects == ["1", "2"])
+
+
 class TestADeletedQueue:
     async def test_is_declared_and_consumed_anew(
         self, bus: Bus, eyes: Any, seen: Any, until: Until, health: Health

@@ -19,6 +19,7 @@ from filemill_gateway.cache import MetadataCache
 from filemill_gateway.dependencies import Dependencies, Limits
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
+from filemill_gateway.repository import Templates
 from filemill_gateway.settings import GatewaySettings
 
 _MEASURE_EVERY = 1.0
@@ -43,6 +44,7 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
     dependencies = Dependencies(
         publisher=bus,
         queries=Queries(store),
+        templates=Templates(store),
         aliases=Files(store),
         storage=LocalStorage(settings.storage_root),
         hub=hub,

@@ -16,13 +16,13 @@ _LEAST: Final = 4
 
 _FEWER: Final = 0.9
 
-_APART: Final = ("/v1/files", "/v1/parked")
+_APART: Final = ("/v1/files", "/v1/parked", "/v1/workflows/validate")
 
 _refused = Counter("filemill_submissions_refused_total", "Submissions answered by 429, by why.", ("reason",))
 
 
 def is_submission(method: str, path: str) -> bool:
-    """Whether a request makes work for the scheduler; reads, files and the parking lot do not count."""
+    """Whether a request makes work for the scheduler; looks, files and the parking lot do not count."""
     return method in {"POST", "DELETE"} and path.startswith("/v1/") and not path.startswith(_APART)
 
 

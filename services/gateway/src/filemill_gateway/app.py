@@ -10,7 +10,17 @@ from filemill_gateway import openapi, problems
 from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
 from filemill_gateway.httpmetrics import HttpMetrics
-from filemill_gateway.routes import deliveries, events, files, parked, tasks, types, workflows
+from filemill_gateway.routes import (
+    control,
+    deliveries,
+    events,
+    files,
+    parked,
+    tasks,
+    templates,
+    types,
+    workflows,
+)
 
 _UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json")
 
@@ -40,6 +50,8 @@ def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
     for router in (
         tasks.router,
         workflows.router,
+        control.router,
+        templates.router,
         files.router,
         events.router,
         deliveries.router,

@@ -15,6 +15,7 @@ from filemill_gateway.admission import Admission
 from filemill_gateway.cache import MetadataCache
 from filemill_gateway.live import Hub
 from filemill_gateway.queries import Queries
+from filemill_gateway.repository import Templates
 
 TENANT = "default"
 
@@ -66,6 +67,7 @@ class Limits:
     Attributes:
         body: Bytes of a request.
         definition: Bytes of a request with a definition.
+        signal: Bytes of what comes with a signal.
         upload: Bytes of a file.
         arrive: How long a body may take to arrive.
         appear: How long an unknown id may take to appear.
@@ -75,6 +77,7 @@ class Limits:
 
     body: int = 1 << 20
     definition: int = 4 << 20
+    signal: int = 64 << 10
     upload: int = 10 << 30
     arrive: timedelta = timedelta(seconds=10)
     appear: timedelta = timedelta(seconds=2)
@@ -88,6 +91,7 @@ class Dependencies:
 
     publisher: Publisher
     queries: Queries
+    templates: Templates
     aliases: Aliases
     storage: Storage
     hub: Hub

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Protocol, TypeVar
 
-from filemill_common.events import Event, TaskEvent
+from filemill_common.events import Event
+from filemill_gateway.core.changes import topics
 
 Result = TypeVar("Result")
 
 EXCHANGE: Final = "filemill.events"
 KEYS: Final = ("task.#", "workflow.#")
-EVERYTHING: Final = "*"
-"""The topic of all events; others are ids of tasks and runs."""
 
 _QUEUED_IN_BROKER: Final = 10_000
 _QUEUED_FOR_ONE: Final = 256
@@ -106,10 +105,7 @@ class Hub:
 
     async def tell(self, event: Event) -> None:
         """Hand an event to all who watch what it is about."""
-        topics = {event.subject, EVERYTHING}
-        if isinstance(event, TaskEvent) and event.task.workflow_id is not None:
-            topics.add(event.task.workflow_id)
-        for topic in topics:
+        for topic in topics(event):
             for watcher in self._watchers.get(topic, ()):
                 watcher.offer(event)
 

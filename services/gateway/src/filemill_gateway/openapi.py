@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from filemill_common.language import Definition
 from filemill_common.task_types import TASK_TYPES
 from filemill_gateway.admission import is_submission
+from filemill_gateway.core.commands import RerunRequest
 from filemill_gateway.core.tasks import TaskRequest
+from filemill_gateway.core.templates import TemplateShape
 from filemill_gateway.problems import MEDIA_TYPE, ProblemDetails
 from filemill_gateway.requests import YAML
 
@@ -29,35 +31,55 @@ _OVERLOADED: Final = {
     },
 }
 _BYTES: Final = {"type": "string", "format": "binary"}
-_WORKFLOW: Final = {
-    "oneOf": [
-        {
-            "title": "WorkflowRequest",
-            "type": "object",
-            "required": ["definition"],
-            "additionalProperties": False,
-            "properties": {
-                "definition": {"$ref": "#/components/schemas/Definition"},
-                "input": {"type": "object", "additionalProperties": True},
-            },
-        },
-        {"$ref": "#/components/schemas/Definition"},
-        {"title": "FlatDefinition", "type": "object", "description": "The original system's flat shape."},
-    ]
+_OBJECT: Final = {"type": "object", "additionalProperties": True}
+_FLAT: Final = {
+    "title": "FlatDefinition",
+    "type": "object",
+    "description": "The original system's flat shape.",
 }
 
-TASK_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TaskRequest"}}},
+
+def _ref(model: str) -> dict[str, Any]:
+    return {"$ref": _SCHEMAS.format(model=model)}
+
+
+def _body(schema: dict[str, Any], *more: str, required: bool = True) -> dict[str, Any]:
+    """Describe a body of JSON, or of one of ``more`` media types."""
+    content = {media: {"schema": schema} for media in ("application/json", *more)}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _asks(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "title": f"{field.title()}Request",
+        "type": "object",
+        "required": [field],
+        "additionalProperties": False,
+        "properties": {field: schema, "input": _OBJECT},
     }
+
+
+_NAMED: Final = {"type": "string", "description": "`name@version`, or `name` for the newest."}
+
+TASK_BODY: Final = _body(_ref("TaskRequest"))
+WORKFLOW_BODY: Final = _body(
+    {
+        "oneOf": [
+            _asks("definition", _ref("Definition")),
+            _asks("template", _NAMED),
+            _ref("Definition"),
+            _FLAT,
+        ]
+    },
+    *sorted(YAML),
+)
+TEMPLATE_BODY: Final = _body({"oneOf": [_ref("Definition"), _FLAT]}, *sorted(YAML))
+TEMPLATE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The newest version says the same", "model": TemplateShape},
+    201: {"description": "The version that was made"},
 }
-WORKFLOW_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {media: {"schema": _WORKFLOW} for media in ("application/json", *sorted(YAML))},
-    }
-}
+RERUN_BODY: Final = _body(_ref("RerunRequest"), required=False)
+SIGNAL_BODY: Final = _body(_OBJECT, required=False)
 FILE_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": False, "content": {"application/octet-stream": {"schema": _BYTES}}}
 }
@@ -100,7 +122,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for model in (ProblemDetails, TaskRequest, Definition):
+    for model in (ProblemDetails, TaskRequest, RerunRequest, Definition):
         schemas.update(_schemas(model))
     _let_be_null(schemas["TaskRequest"])
     schemas["TaskRequest"]["properties"]["type"]["enum"] = sorted(TASK_TYPES)

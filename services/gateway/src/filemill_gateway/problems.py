@@ -26,7 +26,9 @@ STATUSES: Final[Mapping[str, int]] = {
     "not_found": 404,
     "method_not_allowed": 405,
     "too_slow": 408,
+    "unknown_signal": 404,
     "already_final": 409,
+    "command_not_applicable": 409,
     "file_changed": 409,
     "idempotency_conflict": 409,
     "not_redrivable": 409,
@@ -48,6 +50,7 @@ STATUSES: Final[Mapping[str, int]] = {
 
 _TITLES: Final[Mapping[str, str]] = {
     "already_final": "It has ended already",
+    "command_not_applicable": "The command does not apply as the workflow stands",
     "broker_unavailable": "The message broker is away",
     "idempotency_conflict": "The Idempotency-Key stands for another request",
     "invalid_definition": "The workflow definition has problems",
@@ -58,7 +61,8 @@ _TITLES: Final[Mapping[str, str]] = {
     "parking_lot_busy": "Others look at the parking lot",
     "step_of_workflow": "The task is a step of a workflow",
     "store_unavailable": "The database is away",
-    "templates_not_supported": "There are no templates yet",
+    "unknown_signal": "The workflow does not wait for such a signal",
+    "unknown_template": "There is no such template",
 }
 
 

@@ -18,7 +18,8 @@ from filemill_gateway.core.workflows import StepShape, WorkflowShape, step_shape
 View = TypeVar("View", TaskView, WorkflowView)
 Item = TypeVar("Item")
 
-_UNSHOWN: Final = {"definition": 0, "outputs": 0, "dependents": 0}
+_UNSHOWN: Final = {"definition": 0, "subworkflows": 0, "outputs": 0, "dependents": 0}
+_WORK: Final[Document] = {"kind": {"$in": [None, "task"]}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +111,34 @@ class Queries:
             run = await self._workflows.find_one({"_id": workflow_id, "tenant": self._tenant}, _UNSHOWN)
             if run is None or run.get("status") is None:
                 return None
-            found = self._tasks.find({"workflow_id": workflow_id, "status": {"$ne": None}}, _UNSHOWN)
+            found = self._tasks.find(_steps_of(workflow_id), _UNSHOWN)
             tasks = await found.sort("index", 1).to_list(None)
         steps = tuple(_step(task) for task in tasks)
         versions = {document["_id"]: int(document["version"]) for document in (run, *tasks)}
         return Snapshot(workflow_shape(workflow_view(run), workflow_input(run), steps), versions)
 
+    async def definition(self, workflow_id: str) -> JsonObject | None:
+        """Give the definition that a run was started with; None if there is none, or it was deleted."""
+        with translated():
+            run = await self._workflows.find_one(
+                {"_id": workflow_id, "tenant": self._tenant}, {"definition": 1}
+            )
+        found: JsonObject | None = decode_json((run or {}).get("definition"))
+        return found
+
     async def position(self, workflow_id: str) -> int:
         """Give the sum of the versions of a run and its steps: cheaper than to read them."""
         with translated():
             run = await self._workflows.find_one({"_id": workflow_id}, {"version": 1})
-            steps = [{"$match": {"workflow_id": workflow_id, "status": {"$ne": None}}}]
+            steps = [{"$match": _steps_of(workflow_id)}]
             total = [{"$group": {"_id": None, "sum": {"$sum": "$version"}}}]
             sums = await self._tasks.aggregate([*steps, *total]).to_list(1)
         return int(run["version"] if run else 0) + int(sums[0]["sum"] if sums else 0)
 
     async def tasks(self, wanted: Filter, *, limit: int, cursor: Cursor | None = None) -> Page[TaskView]:
-        """List tasks, newest first."""
+        """List tasks, newest first: those that are work, not the steps that only decide or wait."""
         everything = [status.value for status in TaskStatus]
-        found = await self._list(self._tasks, wanted, everything, limit, cursor)
+        found = await self._list(self._tasks, wanted, everything, limit, cursor, _WORK)
         return _page([task_view(document) for document in found], found, limit)
 
     async def workflows(
@@ -162,9 +172,10 @@ class Queries:
         everything: Iterable[str],
         limit: int,
         cursor: Cursor | None,
+        *more: Document,
     ) -> list[Document]:
         """Read a page and one document more, which tells whether there is another page."""
-        conditions: list[Document] = [{"tenant": self._tenant}]
+        conditions: list[Document] = [{"tenant": self._tenant}, *more]
         statuses = list(wanted.statuses or everything)  # a stub or tombstone has none, and is not shown
         if statuses:
             conditions.append({"status": {"$in": statuses}})
@@ -198,6 +209,11 @@ def _stored(document: Document, view: View | None) -> Stored[View]:
         commands=tuple(document.get("commands") or ()),
         input=StoredFile(**given) if given else None,
     )
+
+
+def _steps_of(workflow_id: str) -> Document:
+    """Find the steps of a run; the items of a map are none."""
+    return {"workflow_id": workflow_id, "status": {"$ne": None}, "item": None}
 
 
 def _step(document: Document) -> StepShape:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from fastapi import Request
 from filemill_common.language import InvalidDefinitionError, parse_yaml
 from filemill_common.telemetry import current_traceparent
 from filemill_gateway.core.bodies import check_values, parse_json
+from filemill_gateway.core.definitions import located
 from filemill_gateway.core.invalid import InvalidRequestError, problem
 from filemill_gateway.problems import ProblemError
 
@@ -22,12 +24,31 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-async def body_of(request: Request, *, limit: int, within: timedelta, types: Collection[str] = JSON) -> Any:
+async def body_of(
+    request: Request,
+    *,
+    limit: int,
+    within: timedelta,
+    types: Collection[str] = JSON,
+    may_be_empty: bool = False,
+) -> Any:
     """Read a body of JSON (or YAML, where ``types`` has it) of at most ``limit`` bytes.
+
+    Where it may be empty, and is, it counts as ``{}``.
 
     Raises:
         ProblemError: It is too large, of another type, or still not there ``within`` that time.
         InvalidRequestError: It cannot be read, or holds what cannot be stored.
+    """
+    body = await raw_body_of(request, limit=limit, within=within, types=types)
+    return {} if may_be_empty and not body.strip() else await parsed(request, body)
+
+
+async def raw_body_of(request: Request, *, limit: int, within: timedelta, types: Collection[str]) -> bytes:
+    """Take in a body as it is.
+
+    Raises:
+        ProblemError: It is too large, of another type, or still not there ``within`` that time.
     """
     media_type = media_type_of(request)
     if media_type and media_type not in types and not media_type.endswith("+json"):
@@ -42,9 +63,28 @@ async def body_of(request: Request, *, limit: int, within: timedelta, types: Col
     except TimeoutError as error:
         message = f"the body did not arrive within {within.total_seconds():g} s"
         raise ProblemError("too_slow", message, headers={"Connection": "close"}) from error
-    parse = _parse_yaml if media_type in YAML else parse_json
+    return bytes(body)
+
+
+async def parsed(request: Request, body: bytes) -> Any:
+    """Read what `raw_body_of` took in.
+
+    Raises:
+        InvalidRequestError: It cannot be read, or holds what cannot be stored.
+    """
+    parse = _parse_yaml if media_type_of(request) in YAML else parse_json
     # A large one takes a second, in which others want to be answered too.
-    return parse(bytes(body)) if len(body) < _SMALL else await asyncio.to_thread(parse, bytes(body))
+    return parse(body) if len(body) < _SMALL else await asyncio.to_thread(parse, body)
+
+
+@asynccontextmanager
+async def with_lines(body: bytes) -> AsyncIterator[None]:
+    """Let all that is found wrong with a body say at which line and column of it that stands."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        found = await asyncio.to_thread(located, body.decode(errors="replace"), error.problems)
+        raise InvalidRequestError(found, code=error.code) from error
 
 
 def _parse_yaml(body: bytes) -> Any:

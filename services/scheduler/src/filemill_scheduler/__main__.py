@@ -12,8 +12,9 @@ from filemill_common.settings import read
 from filemill_common.store import Store, StoreUnavailableError, indexes
 from filemill_scheduler.handlers import IntakeHandler, SchedulerHandler
 from filemill_scheduler.metrics import Metrics
-from filemill_scheduler.repository import Due, Lock, Repository, StoreTime
+from filemill_scheduler.repository import Due, Lock, Members, Repository, StoreTime
 from filemill_scheduler.settings import SchedulerSettings
+from filemill_scheduler.sharing import Sharing
 from filemill_scheduler.timers import Timers
 
 _LOCK_LIFE = timedelta(seconds=15)
@@ -40,16 +41,19 @@ def main() -> None:
                 await bus.consume(scheduler_queue(number), handler.on_batch)
                 for number in range(topology.partitions)
             ]
-            consumptions.append(await bus.consume(INTAKE_QUEUE, IntakeHandler(bus).on_batch))
-            lock = Lock(store, clock, name="timers", owner=new_id(), life=_LOCK_LIFE)
+            owner = new_id()
+            sharing = Sharing(consumptions, Members(store, clock, member=owner, life=_LOCK_LIFE))
+            intake = await bus.consume(INTAKE_QUEUE, IntakeHandler(bus).on_batch)
+            lock = Lock(store, clock, name="timers", owner=owner, life=_LOCK_LIFE)
             timers = Timers(Due(store, clock), lock, repository, bus=bus, topology=topology, metrics=metrics)
             beside = [
                 context.background(timers.run()),
                 context.background(repository.forget_when_idle()),
                 context.background(store.watch(context.health)),
+                *([context.background(sharing.run())] if topology.partitions > 1 else []),
             ]
             yield
-            for consumption in consumptions:
+            for consumption in (*consumptions, intake):
                 await consumption.stop()
             await context.end_background(*beside)
             with suppress(StoreUnavailableError):  # a sweep sends again what is left

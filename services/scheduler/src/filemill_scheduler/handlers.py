@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from filemill_common.clock import utc_now
 from filemill_common.events import Event
 from filemill_common.messaging import Batch, BrokerUnavailableError
 from filemill_scheduler.core import Decision, Loaded, Needs, fold
@@ -83,7 +84,7 @@ class IntakeHandler:
         """
         admitted: list[Event] = []
         for event in batch.events:
-            match admit(event):
+            match admit(event, now=utc_now()):
                 case Refused() as refused:
                     await self._publisher.park(event, refused.code, refused.message, queue=batch.queue)
                 case Event() as let_in:

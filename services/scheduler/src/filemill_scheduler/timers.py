@@ -72,6 +72,7 @@ class Timers:
         self._topology = topology
         self._metrics = metrics
         self._sent: dict[str, float] = {}
+        self._idle: frozenset[str] = frozenset()
         self._ours = False
         self._declared = time.monotonic()
 
@@ -104,18 +105,28 @@ class Timers:
     async def sweep(self) -> None:
         """Ask for a look at silent workers and at tasks that nobody took; measure the queues."""
         self._metrics.repairs.labels("lease").inc(await self._ask(await self._due.lapsed()))
-        old = await self._due.untaken(for_at_least=_UNTAKEN)
-        idle = {
-            pool
-            for pool in {self._topology.pool_of(kind) for kind, _ in old}
-            if await self._bus.waiting(f"worker.{pool}") == 0
-        }
-        lost = [check for kind, check in old if self._topology.pool_of(kind) in idle]
-        self._metrics.repairs.labels("untaken").inc(await self._ask(lost))
+        self._metrics.repairs.labels("untaken").inc(await self._ask(await self._untaken()))
         self._metrics.queue.clear()
         for kind, count in (await self._due.queued()).items():
             self._metrics.queue.labels(kind, self._topology.pool_of(kind)).set(count)
         await self._declare_now_and_then()
+
+    async def _untaken(self) -> list[Check]:
+        """Look for tasks that are ready for long while nothing waits in their queue, now and a look ago.
+
+        Whoever takes the last task of a backlog leaves the queue empty, and says only after a second that the
+        task runs. By the next look it has.
+        """
+        old = await self._due.untaken(for_at_least=_UNTAKEN)
+        before = self._idle
+        self._idle = frozenset(
+            [
+                pool
+                for pool in {self._topology.pool_of(kind) for kind, _ in old}
+                if await self._bus.waiting(f"worker.{pool}") == 0
+            ]
+        )
+        return [check for kind, check in old if self._topology.pool_of(kind) in before & self._idle]
 
     async def _declare_now_and_then(self) -> None:
         """See that the notifier's queue is there: a return does not tell while others listen too."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 from filemill_scheduler.testing import Scene
 from services.scheduler.tests.core.words import bring, condition, parallel, step, why
 

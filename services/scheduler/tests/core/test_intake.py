@@ -2,7 +2,15 @@
 
 import pytest
 
-from filemill_common.events import Check, Event, Saw, TaskCommand, TaskCreated, WorkflowCreated
+from filemill_common.events import (
+    Check,
+    Event,
+    Saw,
+    TaskCommand,
+    TaskCreated,
+    WorkflowCommand,
+    WorkflowCreated,
+)
 from filemill_scheduler.core.intake import Refused, admit
 from filemill_scheduler.testing import T0, Scene
 
@@ -11,14 +19,20 @@ class TestAnEventOfAnotherSystem:
     def test_is_let_in_with_the_partition_of_what_it_is_about(self, scene: Scene) -> None:
         event = scene.created("t").model_copy(update={"partition_key": "theirs", "tenant": "theirs"})
 
-        admitted = admit(event)
+        admitted = admit(event, now=T0)
 
         assert admitted == event.model_copy(update={"partition_key": "t", "tenant": "default"})
 
     def test_may_be_a_command(self) -> None:
-        command = TaskCommand(command_id="c", task_id="t", command="cancel")
+        command = TaskCommand(command_id="c", task_id="t", command="cancel", sequence=7)
 
-        assert admit(command) == command.model_copy(update={"partition_key": "t"})
+        assert admit(command, now=T0) == command.model_copy(update={"partition_key": "t"})
+
+    def test_may_be_a_command_that_was_given_when_it_came_if_it_does_not_say_when(self) -> None:
+        admitted = admit(WorkflowCommand(command_id="c", workflow_id="w", command="pause"), now=T0)
+
+        assert isinstance(admitted, WorkflowCommand)
+        assert admitted.sequence == T0.timestamp() * 1000
 
     @pytest.mark.parametrize(
         ("spec", "code"),
@@ -32,7 +46,7 @@ class TestAnEventOfAnotherSystem:
     def test_that_asks_for_nonsense_is_refused(self, spec: dict[str, object], code: str) -> None:
         event = TaskCreated.model_validate({"task_id": "t", "task": spec})
 
-        answer = admit(event)
+        answer = admit(event, now=T0)
 
         assert isinstance(answer, Refused)
         assert answer.code == code
@@ -40,11 +54,20 @@ class TestAnEventOfAnotherSystem:
     def test_with_a_broken_definition_is_refused_with_every_problem(self) -> None:
         steps = [{"id": "a", "type": "task", "task": "nope"}, {"id": "a", "type": "task", "task": "echo"}]
 
-        answer = admit(WorkflowCreated(workflow_id="w", definition={"name": "x", "steps": steps}))
+        answer = admit(WorkflowCreated(workflow_id="w", definition={"name": "x", "steps": steps}), now=T0)
 
         assert isinstance(answer, Refused)
         assert {each["code"] for each in answer.problems} == {"unknown_task_type", "duplicate_step"}
 
+    def test_with_a_broken_subworkflow_is_refused(self) -> None:
+        definition = {"name": "x", "steps": [{"id": "a", "type": "subworkflow", "workflow": "b@1"}]}
+        event = WorkflowCreated(workflow_id="w", definition=definition, subworkflows={"b@1": {"name": "b"}})
+
+        answer = admit(event, now=T0)
+
+        assert isinstance(answer, Refused)
+        assert [each["code"] for each in answer.problems] == ["missing_field"]
+
     @pytest.mark.parametrize("event", [Check(task_id="t", attempt=1, saw=Saw.UNTAKEN, at=T0)])
     def test_that_is_not_theirs_to_send_is_refused(self, event: Event) -> None:
-        assert isinstance(admit(event), Refused)
+        assert isinstance(admit(event, now=T0), Refused)

@@ -3,7 +3,7 @@
 import pytest
 
 from filemill_common.events import JsonObject
-from filemill_common.language.model import FailurePolicy
+from filemill_common.language.words import FailurePolicy
 from filemill_scheduler.testing import Scene
 from services.scheduler.tests.core.words import bring, parallel, ready, step, why
 

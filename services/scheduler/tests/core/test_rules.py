@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 from filemill_scheduler.core import Unmet
 from filemill_scheduler.core.rules import Verdict, verdict
 from filemill_scheduler.testing import Scene

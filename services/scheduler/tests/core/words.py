@@ -3,7 +3,7 @@
 from typing import Any
 
 from filemill_common.events import Event, JsonObject, TaskReady
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 from filemill_scheduler.testing import Scene
 
 SUCCEEDED, FAILED, SKIPPED = "succeeded", "failed", "skipped"

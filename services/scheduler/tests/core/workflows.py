@@ -9,7 +9,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from filemill_common.events import JsonObject
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 
 RULES = get_args(TriggerRule)
 EARLY = frozenset({"always", "one_success", "one_failed"})

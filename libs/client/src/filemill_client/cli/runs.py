@@ -1,4 +1,4 @@
-"""Commands that start, follow and stop work."""
+"""Commands that start and follow work."""
 
 from typing import Annotated, Any, Final
 
@@ -24,9 +24,16 @@ Key = Annotated[
 def submit(
     session: Session,
     file: Annotated[
-        str,
+        str | None,
         typer.Argument(help="Definition: YAML, JSON (*.json), or - for standard input.", show_default=False),
-    ],
+    ] = None,
+    *,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[@VERSION]", help="A template instead of a FILE; the newest, or a version."
+        ),
+    ] = None,
     given: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,6 +43,7 @@ def submit(
             help="Input of the workflow; JSON where VALUE is some, else text. @FILE takes a whole object.",
         ),
     ] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Leave it pending until `filemill start`.")] = False,
     wait: Wait = False,
     key: Key = None,
 ) -> None:
@@ -44,9 +52,16 @@ def submit(
     The file holds a definition, the flat object of the original system, or {definition, input}. A problem
     in it is shown with its line and column.
     """
-    session.document = read_document(file)
-    body = _request(session.document, parse_values(given or (), option="--input"))
-    _accepted(session, "workflow", dict(session.client.create_workflow(body, key=key)), wait=wait)
+    if (file is None) == (template is None):
+        raise InvalidArgumentError("say what to run: a FILE, or --template NAME@VERSION")
+    values = parse_values(given or (), option="--input")
+    if file is None:
+        body: Json = {"template": template, "input": values}
+    else:
+        session.document = read_document(file)
+        body = _request(session.document, values)
+    created = session.client.create_workflow(body, key=key, start=not hold)
+    _accepted(session, "workflow", dict(created), wait=wait)
 
 
 def task(
@@ -107,31 +122,8 @@ def watch(session: Session, of: Id) -> None:
     _leave(document)
 
 
-def cancel(session: Session, of: Id, key: Key = None) -> None:
-    """Stop a workflow with all its tasks, or a task."""
-    kind, _ = session.client.find(of)
-    _commanded(session, f"{kind} {of} is to be cancelled", session.client.cancel(kind, of, key=key))
-
-
-def retry(session: Session, of: Id, key: Key = None) -> None:
-    """Give a failed or cancelled task another try."""
-    kind, _ = session.client.find(of)
-    if kind == "workflow":
-        raise InvalidArgumentError(f"{of} is a workflow, and only single tasks are retried: submit it again")
-    _commanded(session, f"task {of} gets another try", session.client.retry(of, key=key))
-
-
-def delete(session: Session, of: Id) -> None:
-    """Hide a workflow or task.
-
-    One that has not ended is cancelled.
-    """
-    kind, _ = session.client.find(of)
-    _commanded(session, f"{kind} {of} is deleted", session.client.delete(kind, of))
-
-
 def _request(document: Document, given: Json) -> Json:
-    if "definition" in document.value:
+    if "definition" in document.value or "template" in document.value:
         return document.value | {"input": (document.value.get("input") or {}) | given}
     return {"definition": document.value, "input": given}
 
@@ -153,11 +145,6 @@ def _accepted(session: Session, kind: Kind, document: Json, *, wait: bool) -> No
     session.out.document(ended)
     session.out.show(*render.outcome(kind, ended))
     _leave(ended)
-
-
-def _commanded(session: Session, sentence: str, document: Json) -> None:
-    session.out.document(document)
-    session.out.show(sentence)
 
 
 def _follow(session: Session, kind: Kind, of: str, *, is_new: bool = False, lines: bool = False) -> Json:
@@ -195,7 +182,4 @@ COMMANDS: Final = (
     ("submit", submit, "Example: filemill submit video.yaml --input input_file=videos/holiday.mp4 --wait"),
     ("task", task, "Example: filemill task video_convert --input-file a.mp4 --option format=webm --wait"),
     ("watch", watch, "Example: filemill watch 0195c7e2-5a7c-7b1e-9d53-0c1f7a3f2b10"),
-    ("cancel", cancel, None),
-    ("retry", retry, None),
-    ("delete", delete, None),
 )

@@ -86,12 +86,14 @@ class Session:
 
     Attributes:
         document: The file that was sent, so that problems can be shown where they stand in it.
+        sent: Name of a file that was sent as it is; problems say themselves where they stand in it.
         farewell: What to tell a user who does not want to wait any longer.
     """
 
     client: Client
     out: Output
     document: Document | None = None
+    sent: str = ""
     farewell: str = ""
 
 
@@ -111,7 +113,7 @@ def session(url: str, *, patience: float, as_json: bool) -> Iterator[Session]:
         raise typer.Exit(Exit.INTERRUPTED) from error
     except ClientError as error:
         out.document(error.document())
-        out.fail(*render.refusal(error, current.document if current else None))
+        out.fail(*_reasons(error, current))
         if isinstance(error, UnreachableError):
             out.notice("Start it with `make up`, or name another gateway with --url or FILEMILL_URL.")
         raise typer.Exit(_exit_code(error)) from error
@@ -122,6 +124,12 @@ def session(url: str, *, patience: float, as_json: bool) -> Iterator[Session]:
         out.document(wrong.document())
         out.fail(str(wrong))
         raise typer.Exit(Exit.USAGE) from error
+
+
+def _reasons(error: ClientError, current: Session | None) -> Iterator[str]:
+    if current is None:
+        return render.refusal(error, None)
+    return render.refusal(error, current.document, sent=current.sent)
 
 
 def _exit_code(error: ClientError) -> Exit:

@@ -3,10 +3,12 @@
 It works on the document as it was given, however broken, so that no problem hides another.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from filemill_common.language.expressions import Wanted, has_expression, inspect, whole
 from filemill_common.language.model import FILES, MAX_ITEMS, field_names
@@ -14,7 +16,6 @@ from filemill_common.language.places import Path, Place, alias_of
 from filemill_common.language.problems import Problem, Speller, pointer
 from filemill_common.language.relations import Relations
 from filemill_common.language.schema import schema_problems
-from filemill_common.language.structure import readable
 from filemill_common.language.syntax import RESERVED, Expression, ExpressionError, Flaw, parse
 from filemill_common.language.values import MAX_DEPTH
 
@@ -28,6 +29,9 @@ class _Found(NamedTuple):
 
 
 TaskTypes = Mapping[str, type[BaseModel]]
+
+_JSON_WORDS = {"tuple": "list", "dictionary": "object"}
+_PYTHON_WORDS = re.compile("|".join(_JSON_WORDS), re.IGNORECASE)
 
 
 def check_options(task: str, options: Mapping[str, Any], model: type[BaseModel]) -> tuple[Problem, ...]:
@@ -120,11 +124,23 @@ def _option_problems(
             )
 
 
+def readable(detail: ErrorDetails) -> str:
+    """Say what pydantic found in the words of JSON."""
+    if detail["type"] == "missing":
+        return f"{detail['loc'][-1]!r} is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    return _PYTHON_WORDS.sub(lambda found: _JSON_WORDS[found[0].lower()], message)
+
+
 def _map_problems(place: Place) -> Iterator[Problem]:
     alias, items = alias_of(place.step), place.step.get("items")
     if alias in RESERVED:
-        message = f"{alias!r} means something else in expressions; call the item by another name"
-        yield Problem(pointer=pointer(*place.path, "as"), code="reserved_name", message=message)
+        yield Problem(
+            pointer=pointer(*place.path, "as"),
+            code="reserved_name",
+            message=f"{alias!r} means something else in expressions",
+            suggestion=f"call it {alias + '_item'!r}",
+        )
     if isinstance(items, list) and len(items) > MAX_ITEMS:
         message = f"a map has at most {MAX_ITEMS} items, not {len(items)}"
         yield Problem(pointer=pointer(*place.path, "items"), code="too_large", message=message)
@@ -215,5 +231,5 @@ def _use_problems(
 
 
 def _flaw_problem(flaw: Flaw, path: Path, speller: Speller) -> Problem:
-    suggestion = speller.suggestion(flaw.name, flaw.known) if flaw.known else None
+    suggestion = speller.suggestion(flaw.name, flaw.known) if flaw.known else flaw.hint
     return Problem(pointer=pointer(*path), code=flaw.code, message=flaw.message, suggestion=suggestion)

@@ -33,7 +33,8 @@ Wanted = Literal["bool", "list"]
 """What an expression must come to where it decides or gives items."""
 
 _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
-_OPTIONAL = "an optional value is no JSON; end it with .orValue(…), or ask it .hasValue()"
+_OPTIONAL = "the result is optional, which JSON does not have"
+_MENDED = "end it with .orValue(…), or ask it .hasValue()"
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _UNDECLARED = re.compile(r"undeclared reference to '([^'.]*)")
 
@@ -185,7 +186,7 @@ def inspect(
 def _type_flaw(program: cel.Expression, wanted: Wanted | None) -> Flaw | None:
     gives = program.return_type().name().partition("<")[0].lower()
     if gives == "optional_type":
-        return Flaw("invalid_expression", _OPTIONAL)
+        return Flaw("invalid_expression", _OPTIONAL, hint=_MENDED)
     if wanted is None or gives in ("dyn", wanted):
         return None
     is_needed = "true or false" if wanted == "bool" else "a list"
@@ -268,8 +269,8 @@ def _evaluate(expression: str, context: Mapping[str, object]) -> object:
     if program is None:
         raise ExpressionError(expression, flaws[0].message)
     try:
-        with text_functions.bounded():
-            result = program.eval(data=context)
+        text_functions.begin()
+        result = program.eval(data=context)
         if result.type() == cel.Type.ERROR and isinstance(said := _value(expression, result), str):
             raise ExpressionError(expression, _STATUS.sub("", said))
         return _Plain(expression).value(result)
@@ -281,7 +282,7 @@ def _value(expression: str, result: cel.Value) -> object:
     try:
         return result.value()
     except TypeError as error:
-        raise ExpressionError(expression, _OPTIONAL) from error
+        raise ExpressionError(expression, f"{_OPTIONAL}; {_MENDED}") from error
 
 
 class _Plain:

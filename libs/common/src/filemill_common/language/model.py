@@ -1,8 +1,7 @@
 """A definition: what a workflow is to do, checked and frozen."""
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -12,118 +11,34 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PlainSerializer,
     Strict,
-    StringConstraints,
     Tag,
-    WithJsonSchema,
     model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from filemill_common.language.words import (
+    Alias,
+    Condition,
+    Duration,
+    Email,
+    FailurePolicy,
+    Name,
+    StepId,
+    Template,
+    TemplateReference,
+    TriggerRule,
+    Url,
+    WorkflowEvent,
+    moment,
+    named,
+    not_empty,
 )
 
 MAX_STEPS = 10_000
 """In all, those in branches and in ``finally`` too."""
 MAX_ITEMS = 1_000
 FILES = ("input_file", "output_file")
-
-_SHORT = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,6})?)s)?", re.ASCII)
-_ISO_8601 = re.compile(
-    r"P(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,6})?)S)?)?", re.ASCII
-)
-
-
-def _duration(value: object) -> timedelta:
-    """Read seconds (a number), "1d2h30m5s" or ISO 8601 without years and months."""
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
-        return timedelta(seconds=value)
-    if isinstance(value, str):
-        found = _SHORT.fullmatch(value) or _ISO_8601.fullmatch(value)
-        if found and any(found.groups()):
-            days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-            return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    raise ValueError('a duration is a number of seconds, or text such as "90s", "1h30m" or "PT90S"')
-
-
-def _seconds(value: timedelta) -> int | float:
-    seconds = value.total_seconds()
-    return int(seconds) if seconds.is_integer() else seconds
-
-
-def _one_or_more(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not items:
-        raise ValueError("at least one is needed")
-    return items
-
-
-# Unlike min_length it is silent where the items themselves are wrong.
-_not_empty = AfterValidator(_one_or_more)
-
-
-def _text(value: object) -> object:
-    """Let a bare ``true`` of YAML be the expression that it is."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-
-
-def _moment(value: str) -> str:
-    if "${{" not in value:
-        try:
-            is_exact = datetime.fromisoformat(value).tzinfo is not None
-        except ValueError:
-            is_exact = False
-        if not is_exact:
-            raise ValueError("a point in time has a date, a time and an offset, as in 2026-11-05T08:00:00Z")
-    return value
-
-
-def _named(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-TriggerRule = Literal[
-    "all_success",
-    "all_done",
-    "all_failed",
-    "one_success",
-    "one_failed",
-    "none_failed",
-    "none_failed_min_one_success",
-    "none_skipped",
-    "always",
-]
-"""What those that a step depends on must have come to; the names and meanings are Airflow's."""
-
-FailurePolicy = Literal["fail_fast", "drain", "continue"]
-Condition = Annotated[
-    str,
-    BeforeValidator(_text, json_schema_input_type=str | bool),
-    StringConstraints(min_length=1, max_length=4_096),
-]
-"""A whole expression, with or without ``${{ }}`` around it."""
-Template = Annotated[str, StringConstraints(pattern=r"\$\{\{", max_length=4_096)]
-Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-TemplateReference = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}@[1-9][0-9]{0,8}$")
-]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(_seconds),
-    WithJsonSchema(
-        {
-            "description": "Seconds, or text such as 90s, 1h30m, 1d or PT5M.",
-            "anyOf": [
-                {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": r"^([0-9.]+[dhms])+$|^P[0-9.DTHMS]+$"},
-            ],
-        }
-    ),
-]
-StepId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-Url = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s/?#]+\S*$")]
-WorkflowEvent = Literal["workflow.completed", "workflow.failed", "workflow.cancelled"]
 
 
 class _Part(BaseModel):
@@ -218,15 +133,18 @@ class WaitItem(_Node):
     """
 
     type: Literal["wait"]
-    duration: Annotated[Template | Duration, Field(union_mode="left_to_right")] | None = None
-    until: Annotated[str, AfterValidator(_moment)] | None = None
-    signal: Annotated[Signal, BeforeValidator(_named, json_schema_input_type=Signal | StepId)] | None = None
+    duration: (
+        Annotated[Template | Annotated[Duration, Field(ge=timedelta(0))], Field(union_mode="left_to_right")]
+        | None
+    ) = None
+    until: Annotated[str, AfterValidator(moment)] | None = None
+    signal: Annotated[Signal, BeforeValidator(named, json_schema_input_type=Signal | StepId)] | None = None
     on_timeout: Literal["fail", "complete", "skip"] = "fail"
 
     @model_validator(mode="after")
     def _waits_for_one_thing(self) -> Self:
         if sum(thing is not None for thing in (self.duration, self.until, self.signal)) != 1:
-            raise ValueError("say exactly one of 'duration', 'until' and 'signal'")
+            raise PydanticCustomError("one_thing", "say exactly one of 'duration', 'until' and 'signal'")
         if self.signal is None and (self.timeout is not None or self.on_timeout != "fail"):
             raise ValueError("'timeout' and 'on_timeout' belong to a wait for a signal")
         return self
@@ -303,7 +221,7 @@ class ConditionStep(_Step):
     """
 
     type: Literal["condition"]
-    cases: Annotated[tuple[Case, ...], _not_empty] = Field(max_length=100)
+    cases: Annotated[tuple[Case, ...], not_empty] = Field(max_length=100)
     default: tuple[StepId, ...] = ()
 
     @property
@@ -323,7 +241,7 @@ class ParallelStep(_Step):
     """
 
     type: Literal["parallel"]
-    branches: Annotated[dict[Name, tuple["Step", ...]], _not_empty] = Field(max_length=1_000)
+    branches: Annotated[dict[Name, tuple["Step", ...]], not_empty] = Field(max_length=1_000)
     failure_policy: FailurePolicy = "fail_fast"
 
     @property
@@ -397,7 +315,7 @@ class Notify(_Part):
         callback: An address to post to.
     """
 
-    events: Annotated[tuple[WorkflowEvent, ...], _not_empty] = ("workflow.completed", "workflow.failed")
+    events: Annotated[tuple[WorkflowEvent, ...], not_empty] = ("workflow.completed", "workflow.failed")
     email: EmailTarget | None = None
     webhook: UrlTarget | None = None
     callback: UrlTarget | None = None
@@ -405,7 +323,7 @@ class Notify(_Part):
     @model_validator(mode="after")
     def _has_one_target(self) -> Self:
         if sum(target is not None for target in (self.email, self.webhook, self.callback)) != 1:
-            raise ValueError("say exactly one of 'email', 'webhook' and 'callback'")
+            raise PydanticCustomError("one_thing", "say exactly one of 'email', 'webhook' and 'callback'")
         return self
 
 
@@ -430,7 +348,7 @@ class Definition(_Part):
     user_id: Name | None = None
     input: dict[str, Any] | None = None
     failure_policy: FailurePolicy = "fail_fast"
-    steps: Annotated[tuple[Step, ...], _not_empty] = Field(max_length=MAX_STEPS)
+    steps: Annotated[tuple[Step, ...], not_empty] = Field(max_length=MAX_STEPS)
     finally_: tuple[Step, ...] = Field((), alias="finally", max_length=MAX_STEPS)
     notify: tuple[Notify, ...] = Field((), max_length=100)
 

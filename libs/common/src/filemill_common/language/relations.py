@@ -1,6 +1,7 @@
 """What steps are to each other: which there are, who waits for whom, who chooses whom, what lies in what."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from filemill_common.language import graph
 from filemill_common.language.places import MAX_NESTING, Path, Place
@@ -47,7 +48,8 @@ class Relations:
         for _, other in _listed(place, "depends_on"):
             if other in self.by_id and self._may_wait(place, other) is None:
                 self._needs[start].append(other)
-        if place.inside is not None and place.inside.id is not None:
+        is_first = self.by_id[name] is place
+        if is_first and place.inside is not None and place.inside.id is not None:
             self._needs[start].append(self._start(place.inside.id))
             self._needs[place.inside.id].append(name)
         for _, chosen in _chosen(place):
@@ -77,8 +79,12 @@ class Relations:
                 message = f"steps lie at most {MAX_NESTING} levels deep"
                 yield Problem(pointer=pointer(*place.path), code="too_deep", message=message)
             if place.id is not None and (first := self.by_id[place.id]) is not place:
-                message = f"step {place.id[:80]!r} is there already, at {pointer(*first.path)}"
-                yield Problem(pointer=pointer(*place.path, "id"), code="duplicate_step", message=message)
+                yield Problem(
+                    pointer=pointer(*place.path, "id"),
+                    code="duplicate_step",
+                    message=f"step {place.id[:80]!r} is there already, at {pointer(*first.path)}",
+                    suggestion=self._free_name(place.id),
+                )
             yield from self._dependency_problems(place, speller)
             yield from self._choice_problems(place, speller)
         yield from self._circles()
@@ -99,24 +105,34 @@ class Relations:
             if name not in self.by_id:
                 yield self.no_step(path, name, speller)
             elif wrong := self._may_wait(place, name):
-                yield Problem(pointer=pointer(*path), code=wrong[0], message=wrong[1])
+                yield wrong.at(path)
             elif name in seen:
                 yield _twice(path, name)
             seen.add(name)
 
-    def _may_wait(self, place: Place, name: str) -> tuple[str, str] | None:
-        """Give code and sentence for a dependency that can never be; circles are found later."""
+    def _free_name(self, name: str) -> str | None:
+        free = next((new for n in range(2, 100) if (new := f"{name[:60]}_{n}") not in self.by_id), None)
+        return free and f"call it {free!r}"
+
+    def _may_wait(self, place: Place, name: str) -> "_Wrong | None":
+        """Say why a dependency can never be; circles are found later."""
         first, shown = self.by_id[name], name[:80]
         if name == place.id:
-            return "cyclic_dependency", f"the step waits for itself: {shown} → {shown}"
+            return _Wrong(
+                "cyclic_dependency", f"the step waits for itself: {shown} → {shown}", "leave it out"
+            )
         if any(around is first for around in place.around):
-            return "cyclic_dependency", f"the step lies in {shown!r}, which ends only after it"
+            message = f"the step lies in {shown!r}, which ends only after it"
+            return _Wrong("cyclic_dependency", message, "leave it out: it begins after that by itself")
         if any(around.id == place.id for around in first.around):
-            return "cyclic_dependency", f"{shown!r} lies in this step, and begins only after it"
+            message = f"{shown!r} lies in this step, and begins only after it"
+            return _Wrong("cyclic_dependency", message, "leave it out: this ends after that by itself")
         if first.in_finally and not place.in_finally:
-            return "finally_dependency", f"{shown!r} is a step of 'finally', which begins after all others"
+            message = f"{shown!r} is a step of 'finally', which begins after all others"
+            return _Wrong("finally_dependency", message, "move this step to 'finally', or leave it out")
         if place.in_finally and not first.in_finally:
-            return "finally_dependency", f"{shown!r} has ended when 'finally' begins; leave it out"
+            message = f"{shown!r} is no step of 'finally', and has ended when that begins"
+            return _Wrong("finally_dependency", message, "leave it out: it comes before by itself")
         return None
 
     def _choice_problems(self, place: Place, speller: Speller) -> Iterator[Problem]:
@@ -126,17 +142,20 @@ class Relations:
             if name not in self.by_id:
                 yield self.no_step(path, name, speller)
             elif wrong := self._may_choose(place, name):
-                yield Problem(pointer=pointer(*path), code=wrong[0], message=wrong[1])
+                yield wrong.at(path)
             elif (*at[:-1], name) in seen:
                 yield _twice(path, name)
             seen.add((*at[:-1], name))
 
-    def _may_choose(self, place: Place, name: str) -> tuple[str, str] | None:
+    def _may_choose(self, place: Place, name: str) -> "_Wrong | None":
         other = self.by_id.get(name)
         if name == place.id:
-            return "cyclic_dependency", "a condition cannot choose itself"
+            return _Wrong("cyclic_dependency", "a condition cannot choose itself", "leave it out")
         if other is None or other.beside != place.beside:
-            return "not_beside", f"{name[:80]!r} stands in another list than this condition"
+            message = f"{name[:80]!r} stands in another list than this condition"
+            around = other.around if other else ()
+            beside = next((each.id for each in around if each.beside == place.beside), None)
+            return _Wrong("not_beside", message, beside and f"choose {beside[:80]!r}, in which it lies")
         return None
 
     def _circles(self) -> Iterator[Problem]:
@@ -152,12 +171,26 @@ class Relations:
                 pointer=pointer(*place.path, *(["depends_on"] if "depends_on" in place.step else [])),
                 code="cyclic_dependency",
                 message=f"these wait for each other: {' → '.join(shown)}"[:1_000],
+                suggestion="leave one of these dependencies out",
             )
+
+
+class _Wrong(NamedTuple):
+    """What is wrong with the name of a step where it stands."""
+
+    code: str
+    message: str
+    suggestion: str | None
+
+    def at(self, path: Path) -> Problem:
+        return Problem(
+            pointer=pointer(*path), code=self.code, message=self.message, suggestion=self.suggestion
+        )
 
 
 def _twice(path: Path, name: str) -> Problem:
     message = f"{name[:80]!r} is listed twice"
-    return Problem(pointer=pointer(*path), code="duplicate_dependency", message=message)
+    return _Wrong("duplicate_dependency", message, "leave it out").at(path)
 
 
 def _chosen(place: Place) -> Iterator[tuple[Path, str]]:

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from filemill_common.errors import FilemillError
 from filemill_common.language.expressions import matches
 from filemill_common.language.model import Definition
-from filemill_common.language.problems import Problem, pointer
+from filemill_common.language.problems import Problem, Speller, pointer
 from filemill_common.language.syntax import ExpressionError
 from filemill_common.language.values import json_problems
 
@@ -29,6 +29,7 @@ _REFUSED = frozenset(
     {"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "patternProperties"}
     | {"unevaluatedItems", "unevaluatedProperties"}
 )
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NAMES_INSIDE = frozenset({"properties", "$defs", "dependentSchemas"})
 _DATA_INSIDE = frozenset({"const", "enum", "default", "examples", "required", "dependentRequired"})
 _REFERENCE = re.compile(r"#(?:/\$defs/([A-Za-z0-9._-]+))?")
@@ -62,14 +63,23 @@ def schema_problems(schema: Mapping[str, Any], *place: str | int) -> Iterator[Pr
         message = f"only the dialect {DIALECT} is known"
         yield Problem(pointer=pointer(*place, "$schema"), code="unsupported_schema", message=message)
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
-        at = pointer(*place, *error.absolute_path)
-        yield Problem(pointer=at, code="invalid_schema", message=_short(error.message))
+        yield Problem(
+            pointer=pointer(*place, *error.absolute_path),
+            code="invalid_schema",
+            message=_short(error.message),
+            suggestion=_type_meant([*error.absolute_path], error.instance),
+        )
     defined = schema.get("$defs")
     names = defined.keys() if isinstance(defined, dict) else ()
     for path, key, value in places:
         if found := _keyword_flaw(key, value, names):
             code, message = found
             yield Problem(pointer=pointer(*place, *path, key), code=code, message=message)
+
+
+def _type_meant(path: list[str | int], given: object) -> str | None:
+    is_type = path[-1:] == ["type"] and isinstance(given, str)
+    return Speller().suggestion(str(given), _TYPES) if is_type else None
 
 
 def _keyword_flaw(key: str, value: object, defined: Collection[str]) -> tuple[str, str] | None:

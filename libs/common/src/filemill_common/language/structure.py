@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from filemill_common.language.checks import readable
 from filemill_common.language.model import ITEM_MODELS, STEP_MODELS, Definition, field_names
 from filemill_common.language.places import Path
 from filemill_common.language.problems import Problem, Speller, pointer
@@ -25,13 +26,15 @@ _PATTERNS = {
     "url": "an address begins with http:// or https:// and a host",
 }
 _EITHER = {
-    "duration": 'a duration is a number of seconds, text such as "90s", "1h30m" or "PT90S", or an expression',
-    "items": "'items' is a list, or an expression that gives one",
+    "duration": (
+        "a duration is a number of seconds, text, or an expression",
+        "write 90, 90s, 1h30m or PT90S",
+    ),
+    "items": ("'items' is a list, or an expression that gives one", 'write [1, 2] or "${{ input.items }}"'),
 }
 """Fields that may be one thing or another: what the model says of each is said in one sentence."""
+_SUGGESTIONS = {"one_thing": "leave all but one out"}
 _STEPS_OWN = ("id", "order", "depends_on", "trigger_rule")
-_JSON_WORDS = {"tuple": "list", "dictionary": "object"}
-_PYTHON_WORDS = re.compile("|".join(_JSON_WORDS), re.IGNORECASE)
 
 
 def structure_problems(
@@ -50,14 +53,6 @@ def structure_problems(
         if place.path not in seen:
             seen.add(place.path)
             yield place.problem(speller)
-
-
-def readable(detail: ErrorDetails) -> str:
-    """Say what pydantic found in the words of JSON."""
-    if detail["type"] == "missing":
-        return f"{detail['loc'][-1]!r} is missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    return _PYTHON_WORDS.sub(lambda found: _JSON_WORDS[found[0].lower()], message)
 
 
 class _Found:
@@ -102,11 +97,14 @@ class _Found:
         if kind in ("model_type", "model_attributes_type"):
             message = f"here stands an object, not {type(self.given).__name__}"
             return Problem(pointer=pointer(*path), code="wrong_type", message=message)
-        message, suggestion = readable(self.detail), None
+        message, suggestion = readable(self.detail), _SUGGESTIONS.get(kind)
         if self.inside and self.inside[0] in _EITHER and self.model is not Definition:
-            message = _EITHER[str(self.inside[0])]
+            message, suggestion = _EITHER[str(self.inside[0])]
         elif kind == "string_pattern_mismatch":
-            message = _PATTERNS[next(part for part in reversed(path) if part in _PATTERNS)]
+            field = next(part for part in reversed(path) if part in _PATTERNS)
+            message = _PATTERNS[str(field)]
+            if field == "workflow" and isinstance(self.given, str) and "@" not in self.given:
+                suggestion = f"say which version: '{self.given[:80]}@1'"
         elif kind == "extra_forbidden":
             message, suggestion = self._no_field(str(path[-1]), speller)
         elif kind == "literal_error" and isinstance(self.given, str):
@@ -114,6 +112,8 @@ class _Found:
             suggestion = speller.suggestion(self.given, known)
         elif kind == "missing" and path[-1] == "task" and isinstance(self.parent, dict):
             suggestion = _kind_meant(self.parent)
+        if path[-1:] == ("duration",) and type(self.given) in (int, float):
+            kind = "out_of_bounds"  # not what is said first: that it is no text
         wrong = "wrong_type" if kind.endswith("_type") else "invalid_value"
         code = _CODES.get(kind, wrong)
         return Problem(pointer=pointer(*path), code=code, message=message, suggestion=suggestion)
@@ -134,14 +134,17 @@ class _Found:
 
     def _no_field(self, name: str, speller: Speller) -> tuple[str, str | None]:
         if self.is_item and name in _STEPS_OWN and len(self.inside) == 1:
-            return f"the step of a map has no {name!r}: it waits for nothing but its turn", None
+            return f"the step of a map has no {name!r}: it waits for nothing but its turn", "leave it out"
         known = field_names(self.model, tuple(self.inside[:-1]))
-        return f"no field {name[:80]!r} here", speller.suggestion(name, known)
+        suggestion = None
+        if len(self.inside) == 1 and isinstance(self.parent, dict):
+            suggestion = _kind_meant(self.parent) or _elsewhere(name)
+        return f"no field {name[:80]!r} here", suggestion or speller.suggestion(name, known)
 
 
 def _kind_meant(step: Mapping[str, Any]) -> str | None:
     """Say which type a step without one probably is, by what only that type has."""
-    if "type" in step:
+    if "type" in step or "task" in step:
         return None
     fields = {kind: set(field_names(model, ())) for kind, model in STEP_MODELS.items()}
     for kind, names in fields.items():
@@ -149,6 +152,12 @@ def _kind_meant(step: Mapping[str, Any]) -> str | None:
         if step.keys() & (names - others):
             return f"say 'type: {kind}'"
     return None
+
+
+def _elsewhere(name: str) -> str | None:
+    """Say which kinds of step have a field that this one has not."""
+    kinds = [kind for kind, model in STEP_MODELS.items() if name in field_names(model, ())]
+    return f"leave it out: only steps of type {' and '.join(kinds)} have it" if kinds else None
 
 
 def _at(document: object, path: Path | list[str | int]) -> object:

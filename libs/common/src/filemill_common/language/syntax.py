@@ -57,12 +57,14 @@ class Flaw(NamedTuple):
         message: A sentence.
         name: The name that is not declared.
         known: The names that are, where that one stands.
+        hint: How to mend it, or None.
     """
 
     code: str
     message: str
     name: str = ""
     known: tuple[str, ...] = ()
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

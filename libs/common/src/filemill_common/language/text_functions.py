@@ -5,8 +5,7 @@ An expression comes from outside: twenty calls of an unbounded ``replace`` in a 
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -19,14 +18,9 @@ _left: ContextVar[list[int]] = ContextVar("_left")
 _VERB = re.compile(r"%(?:\.(\d{1,3}))?(.?)", re.DOTALL)
 
 
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Give what is called inside a budget of its own."""
-    token = _left.set([MAX_WORK])
-    try:
-        yield
-    finally:
-        _left.reset(token)
+def begin() -> None:
+    """Give what is called from now on, in this thread or task, a budget of its own."""
+    _left.set([MAX_WORK])
 
 
 def _spend(characters: int) -> None:

@@ -86,7 +86,9 @@ def read_yaml(text: str) -> tuple[object, Places]:
     try:
         return _built(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
-        raise _error("invalid_yaml", error.problem or str(error), error.problem_mark) from error
+        began = error.context_mark
+        hint = f"look at line {began.line + 1} too, where this began" if began else None
+        raise _error("invalid_yaml", error.problem or str(error), error.problem_mark, hint) from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise _error("invalid_yaml", " ".join(str(error).split()), None) from error
 
@@ -152,8 +154,8 @@ class _Builder:
     def scalar(self, event: yaml.ScalarEvent) -> None:
         is_plain = event.implicit[0]
         if is_plain and self.is_at_key and event.value == "<<":
-            message = "merge keys (<<) are not supported; write the fields out"
-            raise _error("unsupported_yaml", message, event.start_mark)
+            message = "merge keys (<<) are not supported"
+            raise _error("unsupported_yaml", message, event.start_mark, "write the fields out")
         value = _plain(event.value) if is_plain and not self.is_at_key else event.value
         size = _Size(1, len(event.value) + 4, 0)
         self._add(value, event, size)
@@ -242,6 +244,7 @@ def _plain(text: str) -> object:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _error(code: str, message: str, mark: Any) -> InvalidDefinitionError:
+def _error(code: str, message: str, mark: Any, hint: str | None = None) -> InvalidDefinitionError:
     line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-    return InvalidDefinitionError([Problem(pointer="", code=code, message=message, line=line, column=column)])
+    problem = Problem(pointer="", code=code, message=message, suggestion=hint, line=line, column=column)
+    return InvalidDefinitionError([problem])

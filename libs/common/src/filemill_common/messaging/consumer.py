@@ -144,9 +144,12 @@ class Consumption:
         self._handle = handle
         self._limit = limit
         self._stopping = asyncio.Event()
+        self._is_leaving = False
         self._is_busy = False
+        self._line: Line | None = None
+        self._delivered = float("-inf")
         self._say(ok=False, detail="not yet")
-        self._task = link.spawn(link.keep(self._use, doing=f"consuming {queue}"))
+        self._task = link.spawn(self._consume(link))
 
     async def stop(self) -> None:
         """Finish the batch in hand, acknowledge it, and close the channel without cancelling first."""
@@ -155,15 +158,35 @@ class Consumption:
             await cancel(self._task)
         await asyncio.wait({self._task})
 
+    def is_active(self, *, within: float) -> bool:
+        """Whether we got something in the last so many seconds, as only the active consumer does."""
+        return asyncio.get_running_loop().time() - self._delivered < within
+
+    def stand_back(self) -> None:
+        """Let another consumer of the queue have its turn, and be the last in the row from now on.
+
+        The batch in hand is finished and acknowledged; then the channel is closed, without cancelling first,
+        so that what was not handled goes to the next consumer before all that comes later.
+        """
+        self._is_leaving = True
+        if self._line is not None:
+            self._line.changed.set()
+
+    async def _consume(self, link: Link) -> None:
+        while not self._stopping.is_set():
+            await link.keep(self._use, doing=f"consuming {self._queue}")
+
     def _say(self, *, ok: bool, detail: str) -> None:
         self._health.set(f"consuming {self._queue}", ok=ok, detail=detail)
 
     async def _use(self, line: Line) -> None:
-        """Consume on one incarnation of the channel, until it is lost or we stop."""
+        """Consume on one incarnation of the channel, until it is lost, we stop or stand back."""
         inbox = _Inbox()
+        self._line, self._is_leaving = line, False
 
         async def arrive(message: AbstractIncomingMessage) -> None:
-            inbox.began = inbox.began or asyncio.get_running_loop().time()
+            self._delivered = asyncio.get_running_loop().time()
+            inbox.began = inbox.began or self._delivered
             inbox.arrived.append(message)
             line.changed.set()
 
@@ -173,7 +196,7 @@ class Consumption:
                 queue = await line.channel.get_queue(self._queue, ensure=False)
                 await queue.consume(arrive)
             self._say(ok=True, detail="consuming")
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not self._is_leaving:
                 if inbox.is_empty:
                     await line.wait()
                     continue
@@ -183,7 +206,11 @@ class Consumption:
                 finally:
                     self._is_busy = False
         finally:
-            self._say(ok=False, detail="interrupted")
+            self._line = None
+            if self._is_leaving:
+                self._delivered = float("-inf")
+            else:
+                self._say(ok=False, detail="interrupted")
 
     async def _take_one_batch(self, line: Line, inbox: _Inbox) -> None:
         events = await self._read(inbox)

@@ -13,6 +13,7 @@ LOCKS: Final = "locks"
 FILES: Final = "files"
 FILE_METADATA: Final = "file_metadata"
 DELIVERIES: Final = "deliveries"
+TEMPLATES: Final = "templates"
 
 
 def _when(field: str, *, name: str) -> IndexModel:
@@ -50,6 +51,9 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     OUTBOX: (IndexModel([("due_at", ASCENDING)], name="due"),),
     FILES: (IndexModel([("tenant", ASCENDING), ("path", ASCENDING)], name="path"),),
     FILE_METADATA: (_gone_after("expires_at"),),
+    TEMPLATES: (
+        IndexModel([("tenant", ASCENDING), ("name", ASCENDING), ("version", DESCENDING)], name="newest"),
+    ),
 }
 """Collection to its indexes; the notifier's own stand with its repository."""
 

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from filemill_common.clock import rfc3339
 from filemill_common.events import Event, TaskCreated, TaskEvent, WorkflowCreated, WorkflowEvent
 from filemill_gateway.core.tasks import pending_task
 from filemill_gateway.core.workflows import pending_view
+
+EVERYTHING: Final = "*"
+"""The topic of all that is listed; others are ids of tasks and runs."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,6 +31,21 @@ def change(event: Event) -> str | None:
             return None
     told = {"type": event.type, "time": rfc3339(event.time), what: value}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def topics(event: Event) -> frozenset[str]:
+    """Name what an event is a change to: ids of tasks and runs, and `EVERYTHING`.
+
+    It goes by what GET shows: an item of a map is no step of its run, and a step that only decides or
+    waits is not listed among all tasks.
+    """
+    match event:
+        case TaskEvent(task=task):
+            run = task.workflow_id if task.item is None else None
+            everything = EVERYTHING if task.kind == "task" else None
+            return frozenset(topic for topic in (task.id, run, everything) if topic is not None)
+        case _:
+            return frozenset((event.subject, EVERYTHING))
 
 
 def ends(event: Event, topic: str) -> bool:

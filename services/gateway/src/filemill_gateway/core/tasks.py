@@ -9,8 +9,8 @@ from pydantic import ConfigDict, ValidationError
 
 from filemill_common.events import TaskCreated, TaskSpec, TaskStatus, TaskView
 from filemill_common.language import Problem, check_options
-from filemill_common.language.model import Email, Url
 from filemill_common.language.problems import Speller
+from filemill_common.language.words import Email, Url
 from filemill_common.storage.paths import InvalidPathError
 from filemill_common.task_types import TASK_TYPES, TaskType, resolve_options
 from filemill_gateway.core.invalid import field_problem, problem

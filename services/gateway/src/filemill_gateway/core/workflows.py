@@ -1,6 +1,6 @@
 """Workflows at the door: from a request to `WorkflowCreated`, and what a run looks like to a client."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,16 +18,12 @@ from filemill_common.events import (
     WorkflowView,
 )
 from filemill_common.ids import step_task_id
-from filemill_common.language import Definition, InvalidDefinitionError, Problem, check_input, load
-from filemill_common.language.expressions import has_expression
-from filemill_common.language.flat import is_flat
+from filemill_common.language import Definition, check_input, nodes
 from filemill_common.language.problems import Speller
-from filemill_common.storage.paths import InvalidPathError
-from filemill_common.task_types import TASK_TYPES, option_models
+from filemill_gateway.core.definitions import read_definition
 from filemill_gateway.core.invalid import InvalidRequestError, problem
-from filemill_gateway.core.paths import user_path
 
-_WRAPPER: Final = ("definition", "input")
+_WRAPPER: Final = ("definition", "template", "input")
 
 
 class StepShape(Value):
@@ -38,7 +34,9 @@ class StepShape(Value):
         order: The number that the original's flat shape calls it by.
         type: Kind of step, such as ``task``; what the task does stands in the task.
         reason: Why it was skipped; null in every other status.
-        parent: The step it lies in; null at the top.
+        parent: The ``parallel`` that it lies in; null at the top.
+        child: The run that a ``subworkflow`` step started.
+        message: What it says of itself, such as what it waits for.
         attempt: Number of the last attempt known to have run, 0 before the first.
         progress: 0 to 100.
     """
@@ -50,6 +48,8 @@ class StepShape(Value):
     status: TaskStatus
     reason: str | None = None
     parent: str | None = None
+    child: str | None = None
+    message: str | None = None
     attempt: int = 0
     task_id: str
     output: JsonObject | None = None
@@ -62,7 +62,10 @@ class StepShape(Value):
 class WorkflowShape(Value):
     """A run as a client sees it, with its steps in the order of the definition.
 
+    What lies in a ``parallel`` stands after it; the items of a ``map`` are no steps, its output has them.
+
     Attributes:
+        parent_task_id: The ``subworkflow`` step that started it; null if somebody asked for it.
         progress: 0 to 100, the mean of the steps; a skipped one counts as 100.
         duration: Seconds from ``started_at`` to ``completed_at``.
     """
@@ -71,6 +74,7 @@ class WorkflowShape(Value):
     name: str
     description: str = ""
     user_id: str | None = None
+    parent_task_id: str | None = None
     status: WorkflowStatus
     progress: float = 0
     input: JsonObject = Field(default_factory=dict)
@@ -84,42 +88,68 @@ class WorkflowShape(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A workflow that may be created."""
+class Request:
+    """What a request for a workflow says.
 
-    definition: Definition
-    input: JsonObject
+    Attributes:
+        definition: None if a template is named instead.
+        template: ``name@version``, or ``name`` for the newest.
+        input: As given; None if it is left out.
+        at: Pointer to the definition in the request, or to the name of the template.
+        wants_check: Whether the input is checked: not where a definition comes alone.
+    """
+
+    definition: Definition | None
+    template: str | None
+    input: object
+    at: str
+    wants_check: bool = True
 
 
-def read_workflow(body: object) -> Asked:
-    """Check a request for a workflow: ``{definition, input}``, or a definition on its own.
+def read_request(body: object) -> Request:
+    """Read ``{definition, input}``, ``{template, input}``, or a definition on its own.
 
     Raises:
-        InvalidRequestError: With all that is wrong with the definition, or else with the input.
+        InvalidRequestError: With all that is wrong with it.
     """
     if not isinstance(body, dict):
         message = f"a workflow is an object, not {type(body).__name__}"
         raise InvalidRequestError([problem("wrong_type", message)])
-    if "template" in body:
-        message = "there are no templates yet; send the whole definition as 'definition'"
-        raise InvalidRequestError([problem("templates_not_supported", message, "template")])
-    if "definition" not in body:
-        return Asked(definition=_load(body, at=""), input={})
-    unknown = [
+    if "definition" not in body and "template" not in body:
+        return Request(read_definition(body), None, None, "", wants_check=False)
+    found = [
         problem("unknown_field", f"no field {name[:80]!r} here", name, suggestion=_hint(name))
         for name in body
         if name not in _WRAPPER
     ]
-    if unknown:
-        raise InvalidRequestError(unknown)
-    definition = _load(body["definition"], at="/definition")
-    given = body.get("input")
-    found = check_input(definition, {} if given is None else given)
-    if not found and not isinstance(given, dict | None):
-        found = (problem("wrong_type", "the input is an object", "input"),)
+    template = body.get("template")
+    if "definition" in body and "template" in body:
+        message = "say either 'definition' or 'template'"
+        found.append(problem("invalid_value", message, "template"))
+    elif "template" in body and not isinstance(template, str):
+        message = f"a template is named as 'name' or 'name@version', not by {type(template).__name__}"
+        found.append(problem("wrong_type", message, "template"))
     if found:
+        raise InvalidRequestError(found)
+    if template is not None:
+        return Request(None, template, body.get("input"), "/template")
+    at = "/definition"
+    return Request(read_definition(body["definition"], at=at), None, body.get("input"), at)
+
+
+def read_input(definition: Definition, given: object) -> JsonObject:
+    """Check the input of a run; null is an empty one.
+
+    Raises:
+        InvalidRequestError: With all that is wrong with it (``invalid_input``).
+    """
+    value = {} if given is None else given
+    found = check_input(definition, value)
+    if not found and not isinstance(value, dict):
+        found = (problem("wrong_type", "the input is an object", "input"),)
+    if found or not isinstance(value, dict):
         raise InvalidRequestError(found, code="invalid_input")
-    return Asked(definition=definition, input=given or {})
+    return value
 
 
 def workflow_shape(view: WorkflowView, given: JsonObject, steps: Sequence[StepShape]) -> WorkflowShape:
@@ -132,7 +162,7 @@ def step_shape(task: TaskView, *, order: int | None) -> StepShape:
     """Show the task of a step as that step."""
     fields = {name: getattr(task, name) for name in StepShape.model_fields if hasattr(task, name)}
     return StepShape(
-        **{**fields, "id": task.step_id or task.id, "type": "task"}, task_id=task.id, order=order
+        **{**fields, "id": task.step_id or task.id, "type": task.kind}, task_id=task.id, order=order
     )
 
 
@@ -162,46 +192,17 @@ def pending_workflow(event: WorkflowCreated, definition: Definition) -> Workflow
     """Show a run that is asked for and not stored yet."""
     steps = tuple(
         StepShape(
-            id=step.id,
-            name=step.name,
-            order=step.order,
+            id=node.step.id,
+            name=node.step.name,
+            order=node.step.order,
+            type=node.step.type,
+            parent=node.parent,
             status=TaskStatus.PENDING,
-            task_id=step_task_id(event.workflow_id, step.id),
+            task_id=step_task_id(event.workflow_id, node.step.id),
         )
-        for step in definition.steps
+        for node in nodes(definition)
     )
     return workflow_shape(pending_view(event), event.input, steps)
-
-
-def _load(document: object, *, at: str) -> Definition:
-    try:
-        definition = load(document, task_types=option_models())
-    except InvalidDefinitionError as error:
-        found = [each.model_copy(update={"pointer": at + each.pointer}) for each in error.problems]
-        raise InvalidRequestError(found, code=error.code) from error
-    inside = "config" if isinstance(document, dict) and is_flat(document) else "with"
-    wrong = [
-        each.model_copy(update={"pointer": at + each.pointer}) for each in _file_problems(definition, inside)
-    ]
-    if wrong:
-        raise InvalidRequestError(wrong, code="invalid_definition")
-    return definition
-
-
-def _file_problems(definition: Definition, inside: str) -> Iterator[Problem]:
-    """Say which steps lack their input, and which paths can be none, as far as they stand there plainly."""
-    for index, step in enumerate(definition.steps):
-        task_type = TASK_TYPES.get(step.task)
-        if task_type is not None and task_type.needs_input and not step.with_.get("input_file"):
-            message = f"{step.task} works on a file, and 'input_file' is missing"
-            yield problem("missing_field", message, "steps", index, inside, "input_file")
-        for name in ("input_file", "output_file"):
-            path = step.with_.get(name)
-            if isinstance(path, str) and path and not has_expression(path):
-                try:
-                    user_path(path)
-                except InvalidPathError as error:
-                    yield problem(error.code, str(error), "steps", index, inside, name)
 
 
 def _hint(name: str) -> str | None:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from filemill_common.events import TaskView, WorkflowView
-from filemill_gateway.core.changes import Latest, Position, Versions, read_position
+from filemill_gateway.core.changes import EVERYTHING, Latest, Position, Versions, read_position
 from filemill_gateway.dependencies import Dependencies, Needs
-from filemill_gateway.live import EVERYTHING, Watcher
+from filemill_gateway.live import Watcher
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.queries import Filter
 from filemill_gateway.routes.listing import Listed, listed

@@ -1,23 +1,33 @@
 """Workflows over HTTP."""
 
-import asyncio
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 
-from filemill_common.events import WorkflowCommand, WorkflowCreated, WorkflowStatus, WorkflowView
+from filemill_common.events import JsonObject, WorkflowCreated, WorkflowStatus, WorkflowView
 from filemill_common.ids import keyed_id, new_id
-from filemill_common.language import dump
+from filemill_common.language import Problem, workflow_schema
 from filemill_common.store import StoreUnavailableError
+from filemill_common.task_types import option_models
+from filemill_gateway.asking import Asked, read_workflow
 from filemill_gateway.core.bodies import body_digest
-from filemill_gateway.core.commands import Conflict, Done, Send, WorkflowVerb, judge_workflow
-from filemill_gateway.core.workflows import WorkflowShape, pending_workflow, read_workflow
+from filemill_gateway.core.invalid import InvalidRequestError
+from filemill_gateway.core.workflows import WorkflowShape, pending_workflow
 from filemill_gateway.dependencies import TENANT, Dependencies, Needs
 from filemill_gateway.openapi import WORKFLOW_BODY
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.queries import Filter, Snapshot
-from filemill_gateway.requests import JSON, YAML, body_of, idempotency_key, traceparent_of
+from filemill_gateway.requests import (
+    JSON,
+    YAML,
+    idempotency_key,
+    parsed,
+    raw_body_of,
+    traceparent_of,
+    with_lines,
+)
 from filemill_gateway.routes.listing import (
     After,
     Before,
@@ -33,6 +43,13 @@ from filemill_gateway.submission import known, submit
 router = APIRouter(prefix="/v1/workflows", tags=["workflows"])
 
 
+class Validation(BaseModel):
+    """What `POST /v1/workflows` would say, without a run."""
+
+    valid: bool
+    problems: tuple[Problem, ...] = ()
+
+
 @router.post("", status_code=202, openapi_extra=WORKFLOW_BODY)
 async def create_workflow(
     request: Request,
@@ -40,22 +57,22 @@ async def create_workflow(
     needs: Needs,
     start: Annotated[bool, Query(description="Whether it runs at once; if not, it stays pending.")] = True,
 ) -> WorkflowShape:
-    """Ask for a workflow: `{definition, input}`, a definition alone, or the original system's flat object.
+    """Ask for a workflow: `{definition, input}`, `{template, input}`, or a definition alone.
 
-    With an `Idempotency-Key`, the same request again gives the same workflow.
+    A definition may also be the original system's flat object. It and all templates that it uses are
+    frozen into the run. With an `Idempotency-Key`, the same request again gives the same workflow.
     """
     key = idempotency_key(request)
-    limits = needs.limits
-    body = await body_of(request, limit=limits.definition, within=limits.arrive, types=JSON | YAML)
-    asked = await asyncio.to_thread(read_workflow, body)  # thousands of steps take a second
+    body, asked = await _asked(request, needs)
     workflow_id = keyed_id(TENANT, "POST /v1/workflows", key) if key else new_id()
     event = WorkflowCreated(
         workflow_id=workflow_id,
         tenant=TENANT,
-        definition=dump(asked.definition),
+        definition=asked.definition,
+        subworkflows=asked.subworkflows,
         input=asked.input,
         start=start,
-        user_id=asked.definition.user_id,
+        user_id=asked.parsed.user_id,
         body_digest=body_digest(body, start),
         time=needs.now(),
         partition_key=workflow_id,
@@ -67,7 +84,26 @@ async def create_workflow(
     snapshot: Snapshot | None = None
     with suppress(StoreUnavailableError):  # what was asked is taken all the same
         snapshot = await needs.queries.snapshot(workflow_id) if stored else None
-    return snapshot.shape if snapshot else pending_workflow(event, asked.definition)
+    return snapshot.shape if snapshot else pending_workflow(event, asked.parsed)
+
+
+@router.post("/validate", openapi_extra=WORKFLOW_BODY)
+async def validate_workflow(request: Request, needs: Needs) -> Validation:
+    """Check a workflow without running it: a definition, `{definition, input}` or `{template, input}`.
+
+    Tells all that is wrong at once, each with its place, and line and column of the text that was sent.
+    """
+    try:
+        await _asked(request, needs)
+    except InvalidRequestError as error:
+        return Validation(valid=False, problems=error.problems)
+    return Validation(valid=True)
+
+
+@router.get("/schema")
+async def show_schema() -> JsonObject:
+    """Give the JSON Schema of definitions, by which editors complete and check workflow files."""
+    return workflow_schema(option_models())
 
 
 @router.get("")
@@ -98,22 +134,13 @@ async def show_workflow(workflow_id: str, needs: Needs) -> WorkflowShape:
     return (await known_workflow(workflow_id, needs)).shape
 
 
-@router.delete("/{workflow_id}", status_code=202)
-async def delete_workflow(workflow_id: str, request: Request, needs: Needs) -> WorkflowShape:
-    """Hide a workflow and its tasks from now on, and cancel it if it has not ended."""
-    return await _command("delete", workflow_id, None, request, needs)
-
-
-@router.post("/{workflow_id}/start", status_code=202)
-async def start_workflow(workflow_id: str, request: Request, needs: Needs) -> WorkflowShape:
-    """Start a pending workflow; one that runs already goes on."""
-    return await _command("start", workflow_id, idempotency_key(request), request, needs)
-
-
-@router.post("/{workflow_id}/cancel", status_code=202)
-async def cancel_workflow(workflow_id: str, request: Request, needs: Needs) -> WorkflowShape:
-    """Stop a workflow and all of its tasks; one that is cancelled already stays so."""
-    return await _command("cancel", workflow_id, idempotency_key(request), request, needs)
+async def _asked(request: Request, needs: Dependencies) -> tuple[Any, Asked]:
+    """Give a body as it was sent, and what it asks for."""
+    limits = needs.limits
+    raw = await raw_body_of(request, limit=limits.definition, within=limits.arrive, types=JSON | YAML)
+    async with with_lines(raw):
+        body = await parsed(request, raw)
+        return body, await read_workflow(body, needs.templates)
 
 
 async def known_workflow(workflow_id: str, needs: Dependencies) -> Snapshot:
@@ -127,33 +154,3 @@ async def known_workflow(workflow_id: str, needs: Dependencies) -> Snapshot:
     if snapshot is None:
         raise ProblemError("not_found", f"workflow {workflow_id[:80]!r} was deleted")
     return snapshot
-
-
-async def _command(
-    verb: WorkflowVerb, workflow_id: str, key: str | None, request: Request, needs: Dependencies
-) -> WorkflowShape:
-    look = needs.queries.workflow
-    stored, run = await known("workflow", workflow_id, lambda: look(workflow_id), needs)
-    command_id = keyed_id(TENANT, f"{verb} workflow {workflow_id}", key) if key else new_id()
-    shown = (await known_workflow(workflow_id, needs)).shape
-    if command_id in stored.commands:
-        return shown
-    match judge_workflow(verb, run.status):
-        case Conflict(code, message):
-            raise ProblemError(code, message)
-        case Done():
-            pass
-        case Send():
-            now = needs.now()
-            command = WorkflowCommand(
-                command_id=command_id,
-                sequence=int(now.timestamp() * 1000),
-                workflow_id=workflow_id,
-                tenant=TENANT,
-                command=verb,
-                time=now,
-                partition_key=stored.partition_key,
-                traceparent=traceparent_of(request),
-            )
-            await needs.publisher.publish_or_raise(command)
-    return shown

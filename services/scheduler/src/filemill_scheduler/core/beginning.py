@@ -3,7 +3,7 @@
 from typing import cast
 
 from filemill_common.events import TaskStatus, WorkflowStatus
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 from filemill_scheduler.core.choices import begin_condition
 from filemill_scheduler.core.maps import begin_map
 from filemill_scheduler.core.readiness import NotReadyError, decided, prepare

@@ -24,7 +24,7 @@ def start(view: View, run: Run, *, held: bool = False) -> None:
     if run.held:
         hold(view, run)
         return
-    view.due.extend(task.id for task in tasks if not task.ancestors and not task.in_finally)
+    view.due.extend(task.id for task in tasks if not task.ancestors)
 
 
 def hold(view: View, run: Run) -> None:

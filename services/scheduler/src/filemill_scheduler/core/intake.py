@@ -1,11 +1,12 @@
 """What other systems may ask for: checked as the gateway checks what people ask for."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from filemill_common.events import Event, TaskCommand, TaskCreated, WorkflowCommand, WorkflowCreated
+from filemill_common.events import Command, Event, TaskCommand, TaskCreated, WorkflowCommand, WorkflowCreated
 from filemill_common.language import InvalidDefinitionError, check_input, dump, load
 from filemill_common.storage.paths import InvalidPathError, normalise
 from filemill_common.task_types import TASK_TYPES, option_models, resolve_options
@@ -20,10 +21,11 @@ class Refused:
     problems: tuple[dict[str, Any], ...] = ()
 
 
-def admit(event: Event) -> Event | Refused:
+def admit(event: Event, *, now: datetime) -> Event | Refused:
     """Let an event of another system in, with the partition that keeps its order, or say why not.
 
-    Their events are always of the tenant ``default``, and name the things they are about themselves.
+    Their events are always of the tenant ``default``, and name the things they are about themselves. A
+    command that does not say when it was given was given now: else all that people said would be newer.
     """
     match event:
         case TaskCreated():
@@ -34,11 +36,15 @@ def admit(event: Event) -> Event | Refused:
         case WorkflowCreated():
             return _admit_workflow(event)
         case TaskCommand():
-            return event.model_copy(update={"partition_key": event.task_id, "deferrals": 0})
+            return event.model_copy(update={"partition_key": event.task_id, **_stamped(event, now)})
         case WorkflowCommand():
-            return event.model_copy(update={"partition_key": event.workflow_id, "deferrals": 0})
+            return event.model_copy(update={"partition_key": event.workflow_id, **_stamped(event, now)})
         case _:
             return Refused("unexpected_event", f"the intake takes no {type(event).__name__}")
+
+
+def _stamped(command: Command, now: datetime) -> dict[str, int]:
+    return {"deferrals": 0, "sequence": command.sequence or int(now.timestamp() * 1000)}
 
 
 def _task_refused(event: TaskCreated) -> Refused | None:
@@ -67,6 +73,10 @@ def _task_refused(event: TaskCreated) -> Refused | None:
 def _admit_workflow(event: WorkflowCreated) -> Event | Refused:
     try:
         definition = load(event.definition, task_types=option_models())
+        templates = {
+            name: dump(load(template, task_types=option_models()))
+            for name, template in event.subworkflows.items()
+        }
     except InvalidDefinitionError as error:
         return Refused(error.code, str(error), tuple(each.model_dump() for each in error.problems))
     problems = check_input(definition, event.input)
@@ -76,6 +86,7 @@ def _admit_workflow(event: WorkflowCreated) -> Event | Refused:
     return event.model_copy(
         update={
             "definition": dump(definition),
+            "subworkflows": templates,
             "tenant": "default",
             "partition_key": event.workflow_id,
             "deferrals": 0,

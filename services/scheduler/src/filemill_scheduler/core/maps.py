@@ -79,9 +79,11 @@ def item_ids(task: Task, total: int) -> tuple[str, ...]:
     return tuple(step_task_id(task.workflow_id or "", task.step_id or "", number) for number in range(total))
 
 
-def next_item(view: View, task: Task) -> None:
-    """Give the next item of a running map its turn, if there is one."""
-    if task.queue:
+def next_item(view: View, task: Task, *, after: Task) -> None:
+    """Give the next item of a running map its turn, if one is left; one that ended in the queue had none."""
+    if after.item in task.queue:
+        view.put(replace(task, queue=tuple(each for each in task.queue if each != after.item)))
+    elif task.queue:
         view.put(replace(task, queue=task.queue[1:]))
         view.due.append(step_task_id(task.workflow_id or "", task.step_id or "", task.queue[0]))
 

@@ -133,14 +133,17 @@ def _after(
     if task.id in plan.reset:
         return _reset(task, plan, known, now=now)
     if task.id in plan.opened:
-        return _opened(task, plan, inside, now=now)
+        return _opened(_fresh(task, known, now=now), task, plan, inside, now=now)
     if task.id in plan.dropped:
-        return replace(_fresh(task, now=now), status=None)
+        return replace(_fresh(task, known, now=now), status=None)
     return task
 
 
-def _fresh(task: Task, *, now: datetime) -> Task:
-    """Keep what the last attempt of a task came to among those before; the next one has the next number."""
+def _fresh(task: Task, known: Mapping[str, Task], *, now: datetime) -> Task:
+    """Keep what the last attempt of a task came to among those before; the next one has the next number.
+
+    Tasks outside the run were told how it ended, and are not told again.
+    """
     if task.ran and task.ran not in {each.number for each in task.attempts}:
         task = noted(task, str(task.status), at=task.completed_at or now, error=task.error)
     return replace(
@@ -160,6 +163,7 @@ def _fresh(task: Task, *, now: datetime) -> Task:
         input=None,
         child=None,
         queue=(),
+        dependents=tuple(each for each in task.dependents if each in known),
     )
 
 
@@ -169,7 +173,7 @@ def _reset(task: Task, plan: Plan, known: Mapping[str, Task], *, now: datetime) 
     gates = sum(task.step_id in names(each) for each in needed)
     inside = Unmet(total=task.inside.total) if task.kind == "parallel" else Unmet()
     task = replace(
-        _fresh(task, now=now),
+        _fresh(task, known, now=now),
         status=TaskStatus.PENDING,
         unmet=Unmet(total=len(task.depends_on), gates=gates),
         barred=False,
@@ -181,13 +185,13 @@ def _reset(task: Task, plan: Plan, known: Mapping[str, Task], *, now: datetime) 
     return task
 
 
-def _opened(task: Task, plan: Plan, inside: Sequence[Task], *, now: datetime) -> Task:
+def _opened(fresh: Task, task: Task, plan: Plan, inside: Sequence[Task], *, now: datetime) -> Task:
     """Let a parallel or map go on: what lies directly in it and is not done again counts as it did.
 
     A map's item that is a map itself waits for its turn among the others.
     """
     again = {each.id: each.item for each in inside if each.id in plan.reset or each.id in plan.opened}
-    fresh = recounted(_fresh(task, now=now), (each for each in inside if each.id not in again))
+    fresh = recounted(fresh, (each for each in inside if each.id not in again))
     if task.kind == "map":
         items = sorted(item for item in again.values() if item is not None)
         fresh = replace(fresh, queue=tuple(items)[slots(task) :])
@@ -218,6 +222,7 @@ def _reopened(view: View, run: Run, tasks: Iterable[Task]) -> Run:
         status=WorkflowStatus.RUNNING,
         outcome=None,
         error=blame(failed[0]) if failed else None,
+        draining=False,
         finishing=False,
         left=sum(not task.in_finally for task in still_open),
         finally_left=sum(task.in_finally for task in still_open),

@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from filemill_common.events import TaskStatus
-from filemill_common.language.model import TriggerRule
+from filemill_common.language.words import TriggerRule
 from filemill_scheduler.core.state import Task, Unmet, replace
 
 

@@ -91,7 +91,7 @@ def _count_inside(view: View, around: Task, task: Task) -> None:
         around = _fail_around(view, around, task)
     if inside.ended < inside.total:
         if around.kind == "map":
-            next_item(view, around)
+            next_item(view, around, after=task)
     elif around.kind == "map":
         finish_map(view, around)
     elif around.error is not None:
@@ -133,15 +133,22 @@ def _inherited(task: Task) -> str:
 
 
 def _fail_run(view: View, run: Run, task: Task) -> None:
-    """Note the first failure of a run, and do what its policy says; one under ``finally`` stops nothing."""
-    if run.error is not None or run.outcome not in {None, WorkflowStatus.COMPLETED}:
+    """Note the first failure of a run, and do what its policy says; one under ``finally`` stops nothing.
+
+    Nor has one that a rerun leaves standing stopped what is run again: a new one does.
+    """
+    if run.outcome not in {None, WorkflowStatus.COMPLETED}:
         return
+    error = run.error or blame(task)
     if run.failure_policy == "fail_fast" and not task.in_finally:
-        end_run(view, run, WorkflowStatus.FAILED, error=blame(task))
-        return
-    view.put_run(replace(run, error=blame(task)))
-    if run.failure_policy == "drain" and not task.in_finally:
-        for each in view.open_tasks(run.id):
+        end_run(view, run, WorkflowStatus.FAILED, error=error)
+    elif run.failure_policy == "continue" or task.in_finally or run.draining:
+        if run.error is None:
+            view.put_run(replace(run, error=error))
+    else:
+        open_tasks = view.open_tasks(run.id)
+        view.put_run(replace(run, error=error, draining=True))
+        for each in open_tasks:
             if each.status is TaskStatus.PENDING and not each.in_finally:
                 skip(view, each, reason="run_failed")
 

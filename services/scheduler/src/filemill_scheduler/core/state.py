@@ -66,9 +66,11 @@ class Task:
 
     Attributes:
         version: Of the stored document, 0 if it is not stored; every write is guarded by it.
+        index: Counts the steps of its run in the order of the definition, from 0.
         kind: What it is to its run; only a ``task`` is work for a worker.
         parent: Step id of the parallel or map that it lies in.
         ancestors: Task ids of all that it lies in, the outermost first.
+        index: Its place in the definition, from 0; -1 for one that is no step, so that a 0 is stored.
         item: Which item of a map it is for, from 0.
         last: Index of the last step that lies in it.
         spec: What a step that is no task says beyond what all say.
@@ -105,7 +107,7 @@ class Task:
     step_id: str | None = None
     name: str | None = None
     order: int | None = None
-    index: int = 0
+    index: int = -1
     kind: str = "task"
     parent: str | None = None
     ancestors: tuple[str, ...] = ()
@@ -213,6 +215,7 @@ class Run:
         outcome: What it is going to be, if that is known before all has ended. Set when its ``finally`` steps
             have their turn, which may still fail what was complete.
         left: Steps that have not ended, without those under ``finally``, of which there are ``finally_left``.
+        draining: Whether a step failed, and what had not begun was skipped because of that.
         finishing: Whether its ``finally`` steps had their turn.
         held: Whether nothing new may start; said last by the command with ``held_sequence``.
         signals: What was last said with each signal.
@@ -240,6 +243,7 @@ class Run:
     outcome: WorkflowStatus | None = None
     left: int = 0
     finally_left: int = 0
+    draining: bool = False
     finishing: bool = False
     held: bool = False
     held_sequence: int = 0

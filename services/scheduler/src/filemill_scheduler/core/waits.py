@@ -7,8 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from filemill_common.clock import rfc3339
 from filemill_common.events import Failure, JsonObject, WorkflowWaiting
-from filemill_common.language.model import Duration
 from filemill_common.language.schema import check_value
+from filemill_common.language.words import Duration
 from filemill_scheduler.core.readiness import NotReadyError, rendered
 from filemill_scheduler.core.state import Run, Task, replace
 from filemill_scheduler.core.transitions import conclude, fail, occupy, run_event, skip

@@ -2,6 +2,7 @@
 
 from filemill_scheduler.repository.due import Due, DueWork
 from filemill_scheduler.repository.lock import Lock
+from filemill_scheduler.repository.members import Members
 from filemill_scheduler.repository.storetime import StoreTime
 from filemill_scheduler.repository.tasks import READS, ContendedError, Fold, Repository, Updated
 
@@ -12,6 +13,7 @@ __all__ = [
     "DueWork",
     "Fold",
     "Lock",
+    "Members",
     "Repository",
     "StoreTime",
     "Updated",

@@ -90,10 +90,14 @@ class _Shape(Generic[Kind]):
     def write(self, old: Kind | None, new: Kind) -> Write:
         """Write what differs from what was read, if nobody wrote meanwhile."""
         if new.version == 0:
-            return InsertOne({"version": 1, "tenant": new.tenant, **self._differing(self._blank, new)})
+            return InsertOne(self.document(new))
         changed = self._differing(old or self._blank, new)
         changed["version"] = new.version + 1
         return UpdateOne({"_id": new.id, "version": new.version}, {"$set": changed})
+
+    def document(self, new: Kind) -> Document:
+        """Write the whole state, as it is when it is new."""
+        return {"version": 1, "tenant": new.tenant, **self._differing(self._blank, new)}
 
     def _differing(self, old: Kind, new: Kind) -> Document:
         found: Document = {}
