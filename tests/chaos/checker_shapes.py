@@ -220,13 +220,17 @@ def paused_as_told(facts: Facts) -> Findings:
 
 
 def reruns_open(facts: Facts) -> Findings:
-    """A rerun of a step opens its run again."""
+    """A rerun opens its run again, if it names a step or one had failed."""
     for line in facts.said("commanded"):
-        if line["command"] != "rerun" or not (line.get("body") or {}).get("step"):
+        if line["command"] != "rerun":
             continue
+        names = bool((line.get("body") or {}).get("step"))
+        steps = facts.steps.get(line["id"], {}).values()
+        failed = any(_came_to(facts.was("task", each, line["at"])) == "failure" for each in steps)
         versions = facts.versions("workflow", line["id"])
-        again = len(facts.starts.get(line["id"], ())) > 1 or (versions and is_deleted(versions[-1]))
-        yield None if again else f"workflow {line['id']} was not run again"
+        again = len(facts.starts.get(line["id"], ())) > 1
+        fine = again or not (names or failed) or (bool(versions) and is_deleted(versions[-1]))
+        yield None if fine else f"workflow {line['id']} was not run again"
 
 
 def children_follow(facts: Facts) -> Findings:

@@ -22,8 +22,8 @@ _LONGEST_PAUSE: Final = 4.0
 _PATIENCE: Final = 240.0
 """Seconds for which a request is repeated while nobody answers."""
 
-_HOPE: Final = 40.0
-"""Seconds for which a retry is repeated that was refused because the task has not failed yet."""
+_HOPE: Final = {"retry": 40.0, "rerun": 120.0}
+"""Seconds for which a command is repeated that was refused because what it is about has not ended yet."""
 
 
 class Load:
@@ -115,13 +115,13 @@ class Load:
         said = f"signals/{order.signal}" if order.signal else name
         method, path = ("DELETE", path) if name == "delete" else ("POST", f"{path}/{said}")
         # What is not known yet will be; what has not failed or ended yet may.
-        is_retry = name in {"retry", "rerun"}
+        is_again = name in _HOPE
         response = await self._until_answered(
             method,
             path,
             key=key if name != "delete" else None,
-            waits_for={404, 409} if is_retry else {404},
-            patience=_HOPE if is_retry else _PATIENCE,
+            waits_for={404, 409} if is_again else {404},
+            patience=_HOPE.get(name, _PATIENCE),
             **({} if order.body is None else {"json": order.body}),
         )
         if response is None or response.status_code >= 300:
