@@ -115,6 +115,7 @@ def test_a_workflow_runs_to_its_end(
         return ":".join((users / server / service / name).read_text() for name in ("username", "password"))
 
     setup = {
+        "FILEMILL_TOPOLOGY": "given",
         "FILEMILL_RABBIT_URL": vhost_url,
         "FILEMILL_RABBIT_MANAGEMENT_URL": f"http://127.0.0.1:{rabbit.plan.ports['management']}",
         "FILEMILL_MONGO_URL": f"mongodb://root:root@{mongo}",

@@ -10,6 +10,7 @@ import json
 import sys
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.error import URLError
@@ -57,7 +58,7 @@ async def set_up(settings: SetupSettings) -> None:
         StoreRefusedError: MongoDB does not let this user do it.
     """
     url = settings.rabbit_url.get_secret_value().unicode_string()
-    topology = settings.topology
+    topology = replace(settings.topology, given=False)  # by this
     async with Bus(url, service="setup", topology=topology, health=Health()):
         may = grants(topology)
         users = _users(settings.users / "rabbitmq", may)
