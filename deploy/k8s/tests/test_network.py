@@ -52,7 +52,9 @@ class Network:
         """Give every way between pods, and between pods and other namespaces."""
         for source, target, port in product(self.pods, self.pods, PORTS):
             leaves = self._lets("egress", source, ({}, self.pods[target]), port)
-            if leaves and self._lets("ingress", target, ({}, self.pods[source]), port):
+            enters = self._lets("ingress", target, ({}, self.pods[source]), port)
+            assert leaves == enters, f"half a way: {source}, {target}, {port}"
+            if leaves:
                 yield source, target, port
         for pod, (other, peer), port in product(self.pods, self.others.items(), PORTS):
             if self._lets("egress", pod, peer, port):
