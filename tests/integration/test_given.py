@@ -1,4 +1,4 @@
-"""Services that may do what they must and nothing else: users of their own, and nothing that they make."""
+"""Services as their pods in production run them: confined, with users that may do no more than they must."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from deploy.k8s.tests.rendered import Pod, render, size
 from filemill_common.errors import FilemillError
 from filemill_common.store import Session, Store
 from filemill_common.store.roles import ROLES
@@ -25,6 +26,7 @@ from filemill_local.servers import accepts, mongod_binary
 from filemill_local.stack import Stack
 
 SERVICES = ("gateway", "scheduler", "worker", "notifier")
+PROD = render("overlays/prod")
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
         process.wait(timeout=40)
 
 
-def wait(is_so: object, within: float = 60) -> None:
+def wait(is_so: object, within: float = 120) -> None:
     assert callable(is_so)
     until = monotonic() + within
     while not is_so():
@@ -86,6 +88,18 @@ def answers(port: int, path: str) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=2, trust_env=False).is_success
     except httpx.HTTPError:
         return False
+
+
+def confined(pod: Pod, folder: Path) -> list[str]:
+    """Run what follows as a pod's container would: its user, its memory, and only its volumes to write to."""
+    user = str(pod.spec["securityContext"]["runAsUser"])
+    command = ["bwrap", "--unshare-user", "--uid", user, "--gid", user, "--cap-drop", "ALL"]
+    command += ["--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev"]
+    for mount in pod.container["volumeMounts"]:
+        place = folder / mount["mountPath"].strip("/")
+        place.mkdir(exist_ok=True)
+        command += ["--bind", str(place), str(place)]
+    return [*command, "prlimit", f"--data={size(pod.container['resources']['limits']['memory'])}"]
 
 
 async def abandoned(url: str) -> int:
@@ -129,22 +143,27 @@ def test_a_workflow_runs_to_its_end(
             timeout=60,
         )
 
+    pods = {
+        pod.component: pod
+        for pod in PROD.services()
+        if pod.name in (*SERVICES[:2], "worker-video", "notifier")
+    }
     with ExitStack() as stack:
         for service in SERVICES:
-            environment = {
-                "FILEMILL_TOPOLOGY": "given",
+            environment = PROD.environment(pods[service]) | {
                 "FILEMILL_RABBIT_URL": broker._replace(
                     netloc=f"{login('rabbitmq', service)}@{broker.hostname}:{broker.port}"
                 ).geturl(),
-                "FILEMILL_STORAGE_ROOT": str(tmp_path / "files"),
+                "FILEMILL_STORAGE_ROOT": str(tmp_path / "data"),
                 "FILEMILL_SCRATCH": str(tmp_path / "scratch"),
-                "FILEMILL_SANDBOX": "pod",
+                "TMPDIR": str(tmp_path / "tmp"),
+                "FILEMILL_HTTP_HOST": "127.0.0.1",
                 "FILEMILL_HTTP_PORT": str(ports[service]),
                 "FILEMILL_ALLOWED_TARGETS": "127.0.0.0/8",
             }
             if service in ROLES:
                 environment["FILEMILL_MONGO_URL"] = f"mongodb://{login('mongodb', service)}@{mongo}"
-            command = [sys.executable, "-m", f"filemill_{service}"]
+            command = [*confined(pods[service], tmp_path), sys.executable, "-m", f"filemill_{service}"]
             stack.enter_context(running(command, environment, tmp_path / f"{service}.log"))
         for service in SERVICES:
             wait(lambda port=ports[service]: answers(port, "/healthz/ready"))
@@ -167,5 +186,6 @@ def test_a_workflow_runs_to_its_end(
     assert asyncio.run(abandoned(f"mongodb://{login('mongodb', 'scheduler')}@{mongo}")) == 1
     for service in SERVICES:
         said = (tmp_path / f"{service}.log").read_text()
+        assert "Read-only file system" not in said
         assert "ACCESS_REFUSED" not in said
         assert "not authorized" not in said

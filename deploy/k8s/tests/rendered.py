@@ -75,7 +75,7 @@ class Rendered:
         return tuple(Pod(each) for each in self.all("Deployment"))
 
     def environment(self, pod: Pod) -> dict[str, str]:
-        """Give the environment that kubelet makes; what comes from a Secret is its own name.
+        """Give the environment that kubelet makes; what comes from a Secret is its name and key.
 
         ``$(NAME)`` stands for what stands above it among the same container's ``env``, and for nothing else.
         """
@@ -84,7 +84,8 @@ class Rendered:
             found |= self.one("ConfigMap", source["configMapRef"]["name"])["data"]
         above: dict[str, str] = {}
         for each in pod.container.get("env", ()):
-            above[each["name"]] = self._value(pod, each, above)
+            if not each.get("valueFrom", {}).get("secretKeyRef", {}).get("optional"):
+                above[each["name"]] = self._value(pod, each, above)
         return found | above
 
     def _value(self, pod: Pod, variable: Manifest, above: Mapping[str, str]) -> str:
@@ -95,7 +96,7 @@ class Rendered:
             [label] = re.findall(r"metadata\.labels\['(.+)'\]", source["fieldRef"]["fieldPath"])
             return pod.labels[label]
         secret = source["secretKeyRef"]
-        return "25" if secret["key"] == "smtp-port" else f"{secret['name']}.{secret['key']}"
+        return f"{secret['name']}.{secret['key']}"
 
     def secrets(self) -> Iterator[tuple[str, str]]:
         """Give the Secrets that must be given, with their keys."""
