@@ -1,12 +1,15 @@
 """What names another object names one that is there, or that the README says is given."""
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from deploy.k8s import operators
-from deploy.k8s.tests.rendered import HERE, Rendered, render
+from deploy.k8s.tests.rendered import BUILDS, HERE, Rendered, render
 from filemill_common.messaging.topology import POOLS, Topology
 
 CLUSTER_WIDE = {"Namespace", "PriorityClass"}
@@ -47,6 +50,26 @@ class TestNames:
         names, tags = {image.split(":")[0] for image in images}, {image.split(":")[1] for image in images}
         assert names == {f"filemill/{name}" for name in ("gateway", "scheduler", "worker-media", "notifier")}
         assert len(tags) == 1
+
+
+class TestMakeSecrets:
+    def test_makes_all_that_must_be_given_and_leaves_what_is_there(self, tmp_path: Path) -> None:
+        asked, there = tmp_path / "asked", "secret rabbitmq-worker"
+        kubectl = tmp_path / "kubectl"
+        kubectl.write_text(
+            f'#!/bin/sh\necho "$*" >> {asked}\ncase "$*" in *"get {there}") ;; *get*) exit 1 ;; esac\n'
+        )
+        kubectl.chmod(0o755)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        subprocess.run([HERE / "make-secrets", "somewhere"], check=True, env={**os.environ, "PATH": path})
+
+        made = re.findall(r"--namespace somewhere create secret generic (\S+) (.*)", asked.read_text())
+        needed = {name for build in BUILDS for name, _ in render(build).secrets()} - {"notifier"}
+        assert {name for name, _ in made} == needed - {"rabbitmq-worker"}
+        for name, literals in made:
+            assert re.fullmatch(
+                r"--from-literal=username=[a-z-]+ --from-literal=password=[0-9a-f]{48}", literals
+            ), name
 
 
 class TestSelectors:
