@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings
 
-from deploy.k8s.tests.rendered import HERE, Pod, Rendered, size
+from deploy.k8s.tests.rendered import Pod, Rendered, size
 from filemill_common.health import Health, router
 from filemill_common.messaging.topology import POOLS
 from filemill_common.runtime import STOP_WITHIN
@@ -28,7 +28,6 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "notifier": NotifierSettings,
     "setup": SetupSettings,
 }
-SHARED: Final = HERE / "base"
 
 
 def ours(rendered: Rendered) -> list[Pod]:
