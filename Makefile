@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz properties lock schemas clean simulate
+.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz properties lint-k8s lock schemas clean simulate
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -51,6 +51,10 @@ chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an h
 simulate: install ## Random worlds in virtual time, for 20 minutes (SECONDS=, SEED=)
 	$(PYTHON) -m tests.simulation
 
+lint-k8s: .venv/installed .venv-k8s/installed ## What kustomize makes of deploy/k8s, against schemas, checkov and our own rules
+	.venv/bin/pytest deploy/k8s
+	.venv-k8s/bin/python deploy/k8s/lint.py .venv/bin/kubectl
+
 ##@ Now and then
 lock: .venv/installed ## Resolve the requirements anew, with hashes
 	requirements/lock
@@ -59,7 +63,7 @@ schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow
 	$(PYTHON) -m filemill_common.contract
 
 clean: down ## Remove what was installed and made here
-	rm -rf .venv .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-k8s .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 ##@ Set up (the others call these)
 install: packages .venv/installed ## Distribution packages and Python packages
@@ -72,4 +76,9 @@ packages:
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
 	.venv/bin/uv pip sync --quiet --require-hashes requirements/dev.txt
 	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@touch $@
+
+.venv-k8s/installed: requirements/k8s.txt | .venv/installed
+	.venv/bin/uv venv --quiet --clear .venv-k8s
+	.venv/bin/uv pip sync --quiet --require-hashes --python .venv-k8s requirements/k8s.txt
 	@touch $@

@@ -1,9 +1,10 @@
 """Whether a service can do its work: named checks, and the routes that show them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -38,7 +39,11 @@ class Health:
     @property
     def ready(self) -> bool:
         """Whether everything is as it should be."""
-        return all(check.ok for check in self._checks.values())
+        return self.ready_but_for(())
+
+    def ready_but_for(self, excluded: Collection[str]) -> bool:
+        """Tell whether everything is as it should be, whatever these checks say."""
+        return all(check.ok for name, check in self._checks.items() if name not in excluded)
 
     def report(self) -> dict[str, Any]:
         """Show all checks."""
@@ -50,7 +55,8 @@ def router(health: Health) -> APIRouter:
     """Give the routes that orchestrators and Prometheus ask.
 
     ``/healthz/live`` says that the process runs; a lost broker does not make it a case for a restart.
-    ``/healthz/ready`` answers 503 while a check is not ok.
+    ``/healthz/ready`` answers 503 while a check is not ok; ``?exclude=store`` asks about the others alone,
+    for a service that is still of use without it.
     """
     routes = APIRouter(include_in_schema=False)
 
@@ -59,8 +65,8 @@ def router(health: Health) -> APIRouter:
         return {"live": True}
 
     @routes.get("/healthz/ready")
-    async def ready() -> JSONResponse:
-        return JSONResponse(health.report(), status_code=200 if health.ready else 503)
+    async def ready(exclude: Annotated[tuple[str, ...], Query()] = ()) -> JSONResponse:
+        return JSONResponse(health.report(), status_code=200 if health.ready_but_for(exclude) else 503)
 
     @routes.get("/metrics")
     async def metrics() -> Response:

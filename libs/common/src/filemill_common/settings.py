@@ -21,17 +21,12 @@ def _pools(value: object) -> object:
 Pools = Annotated[Mapping[str, Sequence[str]], NoDecode, BeforeValidator(_pools)]
 
 
-class Settings(BaseSettings):
-    """Read once, in ``__main__``; everything below receives the values it needs.
-
-    Set them through the environment: ``FILEMILL_RABBIT_URL``, ``FILEMILL_HTTP_PORT=8081``.
-    """
+class BusSettings(BaseSettings):
+    """What all that speak to RabbitMQ must agree on."""
 
     model_config = SettingsConfigDict(env_prefix="FILEMILL_", frozen=True, extra="ignore")
 
     rabbit_url: Secret[AmqpDsn] = Field(description="Where RabbitMQ is, with its credentials.")
-    http_host: str = Field("127.0.0.1", description="Where HTTP (health, metrics, the API) listens.")
-    http_port: int = Field(ge=1, le=65_535, description="The port of it.")
     partitions: int = Field(
         1, ge=1, le=1024, description="Queues of the scheduler; the same everywhere, changed only when empty."
     )
@@ -39,14 +34,29 @@ class Settings(BaseSettings):
         default_factory=lambda: POOLS,
         description='JSON: pool to patterns of task types, such as {"video": ["video_*"]}.',
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "text"] = "json"
-    otlp_endpoint: str | None = Field(None, description="Where traces go (OTLP over HTTP); none if unset.")
+    topology_is: Literal["declared", "given"] = Field(
+        "declared",
+        validation_alias="FILEMILL_TOPOLOGY",
+        description="Whether exchanges and queues are declared here, or only looked for.",
+    )
 
     @property
     def topology(self) -> Topology:
         """What differs between installations of the bus."""
-        return Topology(self.partitions, self.pools)
+        return Topology(self.partitions, self.pools, given=self.topology_is == "given")
+
+
+class Settings(BusSettings):
+    """Read once, in ``__main__``; everything below receives the values it needs.
+
+    Set them through the environment: ``FILEMILL_RABBIT_URL``, ``FILEMILL_HTTP_PORT=8081``.
+    """
+
+    http_host: str = Field("127.0.0.1", description="Where HTTP (health, metrics, the API) listens.")
+    http_port: int = Field(ge=1, le=65_535, description="The port of it.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    otlp_endpoint: str | None = Field(None, description="Where traces go (OTLP over HTTP); none if unset.")
 
 
 class StoreSettings(Settings):
@@ -67,7 +77,9 @@ def read(kind: type[Kind]) -> Kind:
         return kind()
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
-            name = "FILEMILL_" + "_".join(str(part) for part in fault["loc"][:1]).upper()
+            name = "FILEMILL_" + "_".join(str(part) for part in fault["loc"][:1]).upper().removeprefix(
+                "FILEMILL_"
+            )
             missing = fault["type"] == "missing"
             sys.stderr.write(f"Set {name}: it has no default.\n" if missing else f"{name}: {fault['msg']}.\n")
         sys.exit(2)

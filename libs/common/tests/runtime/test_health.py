@@ -46,3 +46,13 @@ class TestItsRoutes:
         assert (ready.status_code, ready.json()) == (status, health.report())
         assert (live.status_code, live.json()) == (200, {"live": True})
         assert "filemill_messages_published_total" in metrics.text
+
+    async def test_leave_out_checks_without_which_a_service_is_of_use(self) -> None:
+        health = Health("broker", "store")
+        health.set("broker", ok=True)
+        app = FastAPI()
+        app.include_router(router(health))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            assert (await client.get("/healthz/ready?exclude=store")).status_code == 200
+            assert (await client.get("/healthz/ready?exclude=broker&exclude=live")).status_code == 503

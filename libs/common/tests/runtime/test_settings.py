@@ -7,7 +7,16 @@ from filemill_common.settings import Settings, StoreSettings, read
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """What must be set, with a password, and nothing else."""
-    for name in ("PARTITIONS", "POOLS", "LOG_LEVEL", "LOG_FORMAT", "MONGO_URL", "HTTP_HOST", "OTLP_ENDPOINT"):
+    for name in (
+        "PARTITIONS",
+        "POOLS",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+        "MONGO_URL",
+        "HTTP_HOST",
+        "OTLP_ENDPOINT",
+        "TOPOLOGY",
+    ):
         monkeypatch.delenv(f"FILEMILL_{name}", raising=False)
     monkeypatch.setenv("FILEMILL_RABBIT_URL", "amqp://somebody:topsecret@broker/vhost")
     monkeypatch.setenv("FILEMILL_HTTP_PORT", "8081")
@@ -26,6 +35,11 @@ class TestSettings:
     def test_have_the_six_pools_by_default(self) -> None:
         assert read(Settings).topology == Topology(1, POOLS)
 
+    def test_may_say_that_the_topology_is_given(self, environment: pytest.MonkeyPatch) -> None:
+        environment.setenv("FILEMILL_TOPOLOGY", "given")
+
+        assert read(Settings).topology == Topology(1, POOLS, given=True)
+
     def test_show_no_password_when_printed(self) -> None:
         settings = read(Settings)
 
@@ -42,6 +56,12 @@ class TestSettings:
                 "RABBIT_URL",
                 "http://somebody:topsecret@broker",
                 "FILEMILL_RABBIT_URL: URL scheme should be 'amqp' or 'amqps'.\n",
+            ),
+            (
+                Settings,
+                "TOPOLOGY",
+                "there",
+                "FILEMILL_TOPOLOGY: Input should be 'declared' or 'given'.\n",
             ),
             (
                 Settings,

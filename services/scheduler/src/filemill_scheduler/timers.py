@@ -106,9 +106,7 @@ class Timers:
         """Ask for a look at silent workers and at tasks that nobody took; measure the queues."""
         self._metrics.repairs.labels("lease").inc(await self._ask(await self._due.lapsed()))
         self._metrics.repairs.labels("untaken").inc(await self._ask(await self._untaken()))
-        self._metrics.queue.clear()
-        for kind, count in (await self._due.queued()).items():
-            self._metrics.queue.labels(kind, self._topology.pool_of(kind)).set(count)
+        self._metrics.measure(await self._due.queued(), await self._due.running(), self._topology)
         await self._declare_now_and_then()
 
     async def _untaken(self) -> list[Check]:
@@ -152,7 +150,7 @@ class Timers:
                 if held:
                     await look()
                 elif self._ours:
-                    self._metrics.queue.clear()  # another replica measures now
+                    self._metrics.measure_no_more()  # another replica measures now
                 self._ours = held
             except (StoreUnavailableError, BrokerUnavailableError) as error:
                 _log.warning("looking for what is due must wait", error=str(error))

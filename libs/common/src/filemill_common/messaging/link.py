@@ -115,7 +115,8 @@ class Link:
     """Keeps one connection, and gives channels on whatever connection there is.
 
     The whole durable topology is declared on each new connection before anybody uses it, so that no
-    order of starts loses a message.
+    order of starts loses a message. One that is given is looked for instead: what is missing counts as a
+    broker that is not there yet.
 
     Args:
         url: Where RabbitMQ is.
@@ -174,10 +175,10 @@ class Link:
             raise BrokerUnavailableError(_BLOCKED)
 
     async def declare(self) -> None:
-        """Declare the whole durable topology; what is there already stays as it is.
+        """Declare the whole durable topology, or look for it; what is there already stays as it is.
 
         Raises:
-            BrokerUnavailableError: There is no connection.
+            BrokerUnavailableError: There is no connection, or something is missing that is given.
         """
         await _declare(self._present(), self._topology)
 
@@ -315,15 +316,19 @@ async def _open(connection: AbstractConnection, *, confirms: bool) -> AbstractCh
 
 
 async def _declare(connection: AbstractConnection, topology: Topology) -> None:
+    """Declare everything, or, where it is given, see that it is there; bindings cannot be looked at."""
+    passive = topology.given
     channel = await _open(connection, confirms=False)
     with speaking():
         async with asyncio.timeout(_TIMEOUT * 3):
             exchanges = {
-                each.name: await channel.declare_exchange(each.name, each.kind, durable=True)
+                each.name: await channel.declare_exchange(each.name, each.kind, durable=True, passive=passive)
                 for each in EXCHANGES
             }
             for queue in topology.queues():
-                declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-                for exchange, key in queue.bindings:
+                declared = await channel.declare_queue(
+                    queue.name, durable=True, passive=passive, arguments=queue.arguments
+                )
+                for exchange, key in () if passive else queue.bindings:
                     await declared.bind(exchanges[exchange], key)
             await channel.close()

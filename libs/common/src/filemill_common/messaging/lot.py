@@ -22,13 +22,12 @@ from filemill_common.errors import FilemillError
 from filemill_common.messaging.link import BrokerUnavailableError, Link, speaking
 from filemill_common.messaging.parking import OURS, sendable
 from filemill_common.messaging.publisher import Outcome, Publisher
-from filemill_common.messaging.topology import DELIVERY_LIMIT, PARKING_LOT, Route, Topology
+from filemill_common.messaging.topology import DELIVERY_LIMIT, PARKING_LOT, PARKING_LOT_LOCK, Route, Topology
 
 WINDOW: Final = 1_000
 """Messages that are looked at, the oldest first; what lies behind them comes in sight as they leave."""
 
 _LARGEST_WINDOW: Final = 64 << 20
-_LOCK: Final = "parking-lot.lock"
 _PATIENCE: Final = 10.0
 _PAUSE: Final = 0.05
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -249,7 +248,7 @@ class ParkingLot:
                     yield
                 finally:
                     with speaking():
-                        await channel.queue_delete(_LOCK)
+                        await channel.queue_delete(PARKING_LOT_LOCK)
                         await channel.close()
         except TimeoutError as error:
             raise BusyError("somebody else looks at the parking lot; try again in a moment") from error
@@ -260,7 +259,7 @@ class ParkingLot:
             channel = await self._link.channel()
             try:
                 with speaking():
-                    await channel.declare_queue(_LOCK, exclusive=True)
+                    await channel.declare_queue(PARKING_LOT_LOCK, exclusive=True)
             except BrokerUnavailableError as error:
                 if not isinstance(error.__cause__, ChannelLockedResource):
                     raise

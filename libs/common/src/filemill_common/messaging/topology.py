@@ -31,6 +31,8 @@ EVENTS: Final = "filemill.events"
 INTAKE_QUEUE: Final = "scheduler.intake"
 NOTIFIER_QUEUE: Final = "notifier.events"
 PARKING_LOT: Final = "parking-lot"
+PARKING_LOT_LOCK: Final = "parking-lot.lock"
+"""Exclusive: held by the one that looks into the parking lot."""
 
 DELIVERY_LIMIT: Final = 1_000_000
 """A closed channel counts as a delivery; a crash loop must never spend the limit of good messages."""
@@ -113,10 +115,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What differs between installations: how many partitions, and which types run in which pool."""
+    """What differs between installations: how many partitions, and which types run in which pool.
+
+    Attributes:
+        given: Whether somebody else declares it all, so that services only look whether it is there.
+    """
 
     partitions: int = 1
     pools: Mapping[str, Sequence[str]] = field(default_factory=lambda: POOLS)
+    given: bool = False
 
     def __post_init__(self) -> None:
         """Have a pool for what no other takes."""

@@ -131,6 +131,11 @@ class Store:
             read_preference=ReadPreference.PRIMARY,
         )
 
+    @property
+    def name(self) -> str:
+        """The name of the database."""
+        return str(self._database.name)
+
     def collection(self, name: str) -> Collection:
         """Give a collection by its name."""
         return self._database[name]
@@ -145,6 +150,17 @@ class Store:
             answer = await self._client.admin.command("hello")
         moment: datetime = answer["localTime"]
         return moment.astimezone(UTC)
+
+    async def administer(self, **command: Any) -> Document:
+        """Have the server do something to its ``admin`` database, its users and roles.
+
+        Raises:
+            StoreUnavailableError: It cannot be reached.
+            StoreRefusedError: It may not be done.
+        """
+        with translated():
+            answer: Document = await self._client.admin.command(command)
+        return answer
 
     async def watch(self, health: Health) -> None:
         """Say whether it is there, for ever (check ``store``); who uses it finds out by itself."""
