@@ -12,7 +12,7 @@ COPY deploy/local deploy/local
 RUN deploy/images/install --member deploy/local
 
 FROM ${BASE}
-RUN --mount=type=bind,source=deploy/images,target=/images /images/settle
+RUN --mount=type=bind,source=deploy/images/settle,target=/settle /settle
 COPY --from=build /opt/filemill /opt/filemill
 ENV PATH=/opt/filemill/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

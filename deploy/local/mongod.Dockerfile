@@ -12,8 +12,8 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=pip deploy/images/install m
     && find /opt/filemill -name mongod -type f -exec install -m 755 {} /usr/local/bin/mongod ";"
 
 FROM ${BASE}
-RUN --mount=type=bind,source=deploy/images,target=/images \
-    /images/settle libcurl4 && install --directory --owner filemill /data/db
+RUN --mount=type=bind,source=deploy/images/settle,target=/settle \
+    /settle libcurl4 && install --directory --owner filemill /data/db
 COPY --from=build /usr/local/bin/mongod /usr/local/bin/mongod
 USER 10001:10001
 VOLUME /data/db

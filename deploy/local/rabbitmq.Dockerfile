@@ -3,8 +3,8 @@
 ARG BASE=filemill/base
 
 FROM ${BASE}
-RUN --mount=type=bind,source=deploy/images,target=/images \
-    /images/settle rabbitmq-server \
+RUN --mount=type=bind,source=deploy/images/settle,target=/settle \
+    /settle rabbitmq-server \
     && printf '%s\n' "loopback_users.guest = false" "log.console = true" "log.file = false" >/etc/rabbitmq/rabbitmq.conf \
     && echo "[rabbitmq_management]." >/etc/rabbitmq/enabled_plugins
 # The short busy wait: see plan.py.
