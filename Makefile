@@ -45,7 +45,7 @@ test: install check ## Everything, on real servers of its own
 
 test-containers: install ## The stories with all in containers, and each image confined; needs a Docker engine
 	TESTCONTAINERS_RYUK_DISABLED=true FILEMILL_TEST_CONTAINERS=1 \
-		deploy/images/with .venv/bin/pytest tests/containers tests/integration
+		deploy/images/with .venv/bin/pytest tests/containers deploy/local/tests/test_fixtures.py tests/integration
 
 bench: install ## Steps a second and what a step costs
 	$(PYTHON) -m benchmarks

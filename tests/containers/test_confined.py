@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
     "FILEMILL_TEST_CONTAINERS" not in os.environ, reason="needs a Docker engine: make test-containers"
 )
 
+ROOT: Final = Path(__file__).parents[2]
 FLAVOURS: Final = {"media": ("video_convert", "clip.mp4", "webm")}
 """For each flavour of the worker: a task type, a file for it, and what it shall become."""
 
@@ -77,6 +78,10 @@ def clip(files: Path) -> Path:
     ]
     subprocess.run([*command, str(made)], check=True)
     return made
+
+
+def test_every_flavour_has_something_to_convert() -> None:
+    assert set(FLAVOURS) == {path.name for path in (ROOT / "services" / "worker" / "flavours").iterdir()}
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -57,8 +57,8 @@ class ContainedStack(Stack):
             StackError: No engine answers, an image is missing, or it was not ready in time.
         """
         files = self.plan.home / "files" / "objects"
-        files.mkdir(parents=True)
-        (self.plan.home / "log").mkdir()
+        files.mkdir(parents=True, exist_ok=True)
+        (self.plan.home / "log").mkdir(exist_ok=True)
         for folder in (files, files.parent):
             folder.chmod(0o777)  # the images' user is another than ours
         names = [name for name in self.plan.programs if name != "epmd" and name not in self.plan.commands]
