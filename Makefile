@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz properties lint-k8s lock schemas clean simulate
+.PHONY: help install packages run up down status compose-up compose-run compose-down check test unit bench chaos \
+	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -17,11 +18,21 @@ down: ## Stop the embedded stack
 status: ## What runs, where, and how it is
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local status; else echo "Nothing is installed yet: make up"; exit 1; fi
 
+compose-up: install ## The same stack in containers, on the same ports; returns when all is ready
+	@deploy/images/with deploy/local/compose up --detach
+	@$(PYTHON) -m filemill_local wait
+
+compose-run: compose-up ## The video example on it
+	@$(PYTHON) -m filemill_local sample
+
+compose-down: ## Remove the containers; what they stored stays (docker volume ls)
+	@deploy/local/compose down
+
 ##@ Every day
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: .venv/installed ## Lint, types and import contracts; what CI runs first
 	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
@@ -31,6 +42,10 @@ unit: .venv/installed ## The tests that need no server
 
 test: install check ## Everything, on real servers of its own
 	.venv/bin/pytest --numprocesses 2 --dist loadfile
+
+test-containers: install ## The stories with all in containers, and each image confined; needs a Docker engine
+	TESTCONTAINERS_RYUK_DISABLED=true FILEMILL_TEST_CONTAINERS=1 \
+		deploy/images/with .venv/bin/pytest tests/containers deploy/local/tests/test_fixtures.py tests/integration
 
 bench: install ## Steps a second and what a step costs
 	$(PYTHON) -m benchmarks
@@ -56,6 +71,12 @@ lint-k8s: .venv/installed .venv-k8s/installed ## What kustomize makes of deploy/
 	.venv-k8s/bin/python deploy/k8s/lint.py .venv/bin/kubectl
 
 ##@ Now and then
+images: .venv/installed ## An image of each service on Python's official one (BASE=), and an SBOM in build/sbom
+	deploy/images/make
+
+images-local: .venv/installed ## All images, RabbitMQ's and MongoDB's too, from this machine's Debian packages
+	deploy/images/make --local
+
 lock: .venv/installed ## Resolve the requirements anew, with hashes
 	requirements/lock
 
@@ -63,7 +84,7 @@ schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow
 	$(PYTHON) -m filemill_common.contract
 
 clean: down ## Remove what was installed and made here
-	rm -rf .venv .venv-k8s .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-k8s .filemill build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 ##@ Set up (the others call these)
 install: packages .venv/installed ## Distribution packages and Python packages

@@ -231,7 +231,7 @@ class Faults:
             await asyncio.sleep(0.2)
         return 0
 
-    async def _stop(self, program: str) -> None:
+    async def _stop(self, program: str) -> int:
         """Stop a program, also one that died just now and is about to be started again."""
         for _ in range(20):
             try:

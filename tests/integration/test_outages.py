@@ -5,7 +5,6 @@ The long form, which prints how long it took to go on, is ``FILEMILL_OUTAGE=300 
 """
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -41,12 +40,11 @@ def away(stack: Stack, server: str) -> Iterator[None]:
 @contextmanager
 def frozen(stack: Stack, server: str) -> Iterator[None]:
     """Have a server do nothing: its connections stay, and nobody answers."""
-    pid = stack.pid(server)
-    os.kill(pid, signal.SIGSTOP)
+    stack.freeze(server)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        stack.thaw(server)
 
 
 @pytest.mark.parametrize("gone", [away, frozen])

@@ -1,4 +1,4 @@
-"""``python -m filemill_local up|down|status|run``, which the Makefile calls."""
+"""``python -m filemill_local up|down|status|run|wait|sample``, which the Makefile calls."""
 
 # ruff: noqa: T201 - a command speaks on standard output
 
@@ -7,26 +7,19 @@ import sys
 from pathlib import Path
 
 from filemill_local import sample
-from filemill_local.plan import StackError
+from filemill_local.plan import SERVICES, StackError
 from filemill_local.stack import Stack
 
 
 def main(command: str) -> int:
     """Do one command; gives the process's exit status."""
     home = Path(os.environ.get("FILEMILL_HOME") or ".filemill").absolute()
+    commands = {"up": _up, "down": _down, "status": _status, "run": _run, "wait": _wait, "sample": _sample}
+    if command not in commands:
+        print(f"Say one of: {', '.join(commands)}.", file=sys.stderr)
+        return 2
     try:
-        match command:
-            case "up":
-                return _up(home)
-            case "down":
-                return _down(home)
-            case "status":
-                return _status(home)
-            case "run":
-                return _up(home) or sample.run(_stack(home))
-            case _:
-                print("Say one of: up, down, status, run.", file=sys.stderr)
-                return 2
+        return commands[command](home)
     except StackError as error:
         print(error, file=sys.stderr)
         return 1
@@ -38,6 +31,30 @@ def _up(home: Path) -> int:
     for name, address in stack.plan.doors().items():
         print(f"  {name:<10}{address}")
     return 0
+
+
+def _run(home: Path) -> int:
+    status = _up(home) or sample.run(_stack(home))
+    if status == 0:
+        print("\nIt stays up: `make status` shows it, `make down` stops it.")
+        for name, address in _stack(home).plan.doors().items():
+            print(f"  {name:<12}{address}")
+    return status
+
+
+def _wait(home: Path) -> int:
+    """Wait for a stack that somebody else runs, on the ports that the environment asks for."""
+    stack = Stack.asked_for(home, os.environ)
+    stack.wait_ready("mail", *SERVICES)
+    print("Filemill is up.")
+    for name in ("API", "Mail"):
+        print(f"  {name:<10}{stack.plan.doors()[name]}")
+    return 0
+
+
+def _sample(home: Path) -> int:
+    home.mkdir(parents=True, exist_ok=True)
+    return sample.run(Stack.asked_for(home, os.environ))
 
 
 def _down(home: Path) -> int:

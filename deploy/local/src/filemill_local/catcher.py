@@ -106,12 +106,12 @@ class Catcher:
         return Response(status_code=204)
 
 
-async def serve(smtp_port: int, http_port: int) -> None:
-    """Listen on both ports of loopback until SIGTERM or SIGINT."""
+async def serve(smtp_port: int, http_port: int, host: str = "127.0.0.1") -> None:
+    """Listen on both ports until SIGTERM or SIGINT."""
     catcher = Catcher()
-    web = uvicorn.Server(uvicorn.Config(catcher.http, host="127.0.0.1", port=http_port, access_log=False))
+    web = uvicorn.Server(uvicorn.Config(catcher.http, host=host, port=http_port, access_log=False))
     loop = asyncio.get_running_loop()
-    async with await loop.create_server(catcher.smtp, "127.0.0.1", smtp_port):
+    async with await loop.create_server(catcher.smtp, host, smtp_port):
         await web.serve()
 
 
@@ -121,4 +121,4 @@ def _body(mail: EmailMessage, kind: str) -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

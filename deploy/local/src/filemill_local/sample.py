@@ -75,9 +75,6 @@ def run(stack: Stack) -> int:
         for message in _await_mail(http, f"{mail}/messages", seen):
             print(f"  {message['subject']}  (to {', '.join(message['to'])})")
             print("".join(f"    {line}\n" for line in message["text"].splitlines()), end="")
-    print("\nIt stays up: `make status` shows it, `make down` stops it.")
-    for name, address in stack.plan.doors().items():
-        print(f"  {name:<12}{address}")
     return 0
 
 

@@ -89,11 +89,13 @@ class Stack:
         commands: Mapping[str, Sequence[str]] | None = None,
         settled: Mapping[str, int] | None = None,
         **environment: str,
-    ) -> Iterator[Self]:
+    ) -> Iterator["Stack"]:
         """Run a stack in a folder and on ports of its own, and leave nothing of it.
 
         Any number may run at the same time, beside a stack of ``make up``. It ends with the
         block, and also if the calling process is killed.
+
+        With ``FILEMILL_TEST_CONTAINERS`` its programs run in containers (see ``ContainedStack``).
 
         Args:
             programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone; see ``Plan``.
@@ -109,12 +111,17 @@ class Stack:
             programs=programs,
             commands=commands,
         )
-        stack = cls(own, {**os.environ, **environment}, tied=True)
+        kind: type[Stack] = cls
+        if os.environ.get("FILEMILL_TEST_CONTAINERS"):
+            from filemill_local.containers import ContainedStack  # noqa: PLC0415 - it is one of these
+
+            kind = ContainedStack
+        stack = kind(own, {**os.environ, **environment}, tied=True)
         try:
             stack.up()
             yield stack
         finally:
-            stack._end(patience=0)
+            stack.end(patience=0)
             shutil.rmtree(home)
 
     def up(self) -> bool:
@@ -132,14 +139,14 @@ class Stack:
                 self.plan = Plan.from_json(self.plan.state_file.read_text())
                 self.wait_ready(*self.plan.programs)
                 return False
-            self._end()  # what a killed supervisor left
+            self.end()  # what a killed supervisor left
             self._check()
             self._write_files()
             self._supervisor = supervisor.start(self.plan, self._environment, tied=self._tied)
             try:
                 self.wait_ready(*self.plan.programs)
             except BaseException:
-                self._end(patience=5)
+                self.end(patience=5)
                 raise
             return True
 
@@ -150,7 +157,7 @@ class Stack:
             How many there were.
         """
         with self._alone():
-            return self._end()
+            return self.end()
 
     def is_ready(self, name: str) -> bool:
         """Tell whether a program does its work."""
@@ -205,9 +212,21 @@ class Stack:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def stop(self, name: str) -> None:
-        """Stop a program, gracefully within 30 s, until ``start``; returns when it has ended."""
-        supervisor.call(self.plan, "stopProcess", self._supervised(name))
+    def freeze(self, name: str) -> None:
+        """Have a program do nothing until ``thaw``: its connections stay, and nobody answers."""
+        os.kill(self.pid(name), signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen program go on."""
+        os.kill(self.pid(name), signal.SIGCONT)
+
+    def stop(self, name: str) -> int:
+        """Stop a program, gracefully within 30 s, until ``start``; returns its exit status in the end."""
+        supervised = self._supervised(name)
+        supervisor.call(self.plan, "stopProcess", supervised)
+        ended = supervisor.call(self.plan, "getProcessInfo", supervised)
+        assert isinstance(ended, dict)  # noqa: S101 - its documented type
+        return int(ended["exitstatus"])
 
     def start(self, name: str) -> None:
         """Start a program that was stopped; see ``wait_ready``."""
@@ -219,7 +238,8 @@ class Stack:
             return Row(name, 0, "down", address)
         return Row(name, running.pid, "ready" if self.is_ready(name) else "not ready", address)
 
-    def _end(self, *, patience: float = supervisor.PATIENCE) -> int:
+    def end(self, *, patience: float = supervisor.PATIENCE) -> int:
+        """End all processes, after ``patience`` seconds by SIGKILL; returns how many there were."""
         ended = supervisor.end(self.plan.home, patience=patience)
         if self._supervisor is not None:
             self._supervisor.wait()
