@@ -1,7 +1,6 @@
 """Each worker image converts a real file with no more than a strict cluster gives it; each image is bare."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +10,6 @@ import pytest
 
 from filemill_local.containers import CONFINED, IMAGES, confined
 from filemill_local.plan import SERVICES
-
-pytestmark = pytest.mark.skipif(
-    "FILEMILL_TEST_CONTAINERS" not in os.environ, reason="needs a Docker engine: make test-containers"
-)
 
 ROOT: Final = Path(__file__).parents[2]
 FLAVOURS: Final = {"media": ("video_convert", "clip.mp4", "webm")}
