@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Final, cast
 
 from filemill_common.events import JsonObject
 from filemill_common.language import parse_yaml
@@ -42,7 +42,7 @@ def _read(name: str, given: JsonObject) -> Example:
     path = files("filemill_gateway.page") / "examples" / f"{name}.yaml"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("# yaml-language-server"))
-    return Example(name, text, parse_yaml(text), given)
+    return Example(name, text, cast("JsonObject", parse_yaml(text)), given)
 
 
 EXAMPLES: Final[Mapping[str, Example]] = {name: _read(name, given) for name, given in _GIVEN.items()}

@@ -43,7 +43,7 @@ class Words:
     def duration(self, seconds: float) -> str:
         """Say how long something took."""
         if seconds < 60:
-            shown = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
+            shown = f"{round(seconds, 1):g}" if seconds < 10 else f"{seconds:.0f}"
             return self("unit.seconds", count=shown)
         minutes, rest = divmod(round(seconds), 60)
         if minutes < 60:

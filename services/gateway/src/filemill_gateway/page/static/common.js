@@ -7,7 +7,7 @@ export function say(key, values = {}) {
 }
 
 export function duration(seconds) {
-  if (seconds < 60) return say("unit.seconds", { count: seconds < 10 ? seconds.toFixed(1) : seconds.toFixed(0) });
+  if (seconds < 60) return say("unit.seconds", { count: seconds < 10 ? Number(seconds.toFixed(1)) : seconds.toFixed(0) });
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return say("unit.minutes", { minutes, seconds: whole % 60 });

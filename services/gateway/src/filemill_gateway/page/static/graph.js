@@ -2,8 +2,10 @@
 // On a narrow screen, and of a run that is too large, it stays a list.
 
 const NARROW = 640; // px
+const SMALLEST = 0.7;
 const WIDTH = 200;
 const HEIGHT = 86;
+const TITLE = 8; // of a frame, above what lies in it
 const SVG = "http://www.w3.org/2000/svg";
 
 let drawn = ""; // what the picture that stands there was made of
@@ -16,7 +18,7 @@ function make(name, attributes) {
 
 function laid(items, labels, parents) {
   const graph = new dagre.graphlib.Graph({ compound: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 44, marginx: 12, marginy: 12 });
+  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 44, marginx: 12, marginy: 12 + TITLE });
   graph.setDefaultEdgeLabel(() => ({}));
   labels.forEach((_, index) => graph.setNode(`group ${index}`, {}));
   parents.forEach((parent, index) => parent !== null && graph.setParent(`group ${index}`, `group ${parent}`));
@@ -63,9 +65,9 @@ function draw(canvas, items, labels, parents) {
     const frame = document.createElement("div");
     frame.className = parents[index] === null ? "frame" : "frame branch";
     frame.textContent = label;
-    place(frame, x - wide / 2, y - high / 2);
+    place(frame, x - wide / 2, y - high / 2 - TITLE);
     frame.style.width = `${wide}px`;
-    frame.style.height = `${high}px`;
+    frame.style.height = `${high + TITLE}px`;
     return frame;
   });
   drawing.replaceChildren(...frames, svg);
@@ -76,6 +78,13 @@ function draw(canvas, items, labels, parents) {
   const list = canvas.querySelector(".graph");
   list.style.width = `${width}px`;
   list.style.height = `${height}px`;
+}
+
+// Makes a wide picture smaller, as far as it can still be read; what is wider then is scrolled.
+function fit(canvas) {
+  const list = canvas.querySelector(".graph");
+  const scale = Math.min(1, Math.max(SMALLEST, canvas.clientWidth / parseFloat(list.style.width)));
+  for (const each of [list, canvas.querySelector(".drawing")]) each.style.zoom = scale;
 }
 
 function place(element, x, y) {
@@ -89,6 +98,7 @@ function update() {
   const items = [...canvas.querySelectorAll(".node")];
   if (!canvas.dataset.groups || window.innerWidth < NARROW) {
     canvas.removeAttribute("data-drawn");
+    canvas.querySelector(".graph").style.zoom = 1;
     drawn = "";
     return;
   }
@@ -98,6 +108,7 @@ function update() {
     canvas.setAttribute("data-drawn", "");
     drawn = made;
   }
+  fit(canvas);
   for (const path of canvas.querySelectorAll("path.line")) {
     const item = items.find((each) => each.dataset.id === path.dataset.to);
     path.classList.toggle("faint", item?.classList.contains("is-skipped") ?? false);

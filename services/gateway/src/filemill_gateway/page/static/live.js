@@ -87,11 +87,16 @@ function tick() {
   }
 }
 
+const language = document.documentElement.lang;
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+
 function localise() {
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+  const today = new Date().toDateString();
   for (const each of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(each.dateTime);
     each.title = each.dateTime;
-    each.textContent = format.format(new Date(each.dateTime));
+    each.textContent = (moment.toDateString() === today ? clock : calendar).format(moment);
   }
 }
 
