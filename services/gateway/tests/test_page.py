@@ -122,6 +122,19 @@ class TestARun:
         assert answer.headers["content-type"].startswith("text/html")
 
 
+class TestTasks:
+    async def test_are_listed_if_they_are_no_steps(self, world: World) -> None:
+        await world.put_task("t1", type="probe", input_file="a/b.mp4")
+        await world.put_task("t2", workflow_id="w1")
+        await world.put_task("t3", status="failed")
+        text = await shown(world, "/tasks")
+
+        assert re.findall(r'href="/tasks/(\w+)"', text) == ["t3", "t1"]
+        assert "a/b.mp4" in text
+        assert re.findall(r'href="/tasks/(\w+)"', await shown(world, "/tasks?q=PROB")) == ["t1"]
+        assert re.findall(r'href="/tasks/(\w+)"', await shown(world, "/tasks?status=failed")) == ["t3"]
+
+
 class TestATask:
     async def test_is_shown_with_its_tries(self, world: World) -> None:
         error = {"code": "disk_full", "message": "there is no room left"}
@@ -249,6 +262,7 @@ class TestHarm:
             "/tasks/t1",
             "/tasks/t2",
             "/start",
+            "/tasks",
             f"/?q={HOSTILE}",
             f"/runs/{HOSTILE.replace('/', '|')}",
         ):

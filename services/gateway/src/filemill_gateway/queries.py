@@ -65,7 +65,8 @@ class Filter:
     Attributes:
         equal: Field to the value it must have.
         labels: All of these must be there.
-        search: What the name has somewhere in it, in whatever case, or the id at its beginning.
+        search: What the name or type has somewhere in it, in whatever case, or the id at its beginning.
+        alone: Whether steps of runs are left out.
         after: Created at or after this.
         before: Created before this.
     """
@@ -74,6 +75,7 @@ class Filter:
     equal: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     search: str = ""
+    alone: bool = False
     after: datetime | None = None
     before: datetime | None = None
 
@@ -210,8 +212,11 @@ class Queries:
         )
         if wanted.search:
             text = re.escape(wanted.search)
-            by_name = {"name": {"$regex": text, "$options": "i"}}
-            conditions.append({"$or": [{"_id": {"$regex": f"^{text}"}}, by_name]})
+            anywhere = {"$regex": text, "$options": "i"}
+            by_id = {"_id": {"$regex": f"^{text}"}}
+            conditions.append({"$or": [by_id, {"name": anywhere}, {"type": anywhere}]})
+        if wanted.alone:
+            conditions.append({"workflow_id": None})
         if wanted.after is not None:
             conditions.append({"created_at": {"$gte": wanted.after}})
         if wanted.before is not None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import codecs
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from filemill_common.events import TaskView, WorkflowStatus
+from filemill_common.events import TaskStatus, TaskView, WorkflowStatus
 from filemill_common.language import Definition, InvalidDefinitionError
 from filemill_common.language.document import read
 from filemill_common.storage import normalise
 from filemill_gateway.core.commands import Send, judge_task, judge_workflow
-from filemill_gateway.core.cursors import read_cursor, write_cursor
+from filemill_gateway.core.cursors import Cursor, read_cursor, write_cursor
 from filemill_gateway.core.forms import fields_of
 from filemill_gateway.core.graph import DRAWN, graph_of, signals_awaited
 from filemill_gateway.core.results import FileShown, file_at, files_in
@@ -25,7 +26,7 @@ from filemill_gateway.routes.workflows import known_workflow
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-_RUNS: Final = 25
+_LISTED: Final = 25
 _DELIVERIES: Final = 50
 _ITEMS: Final = 200
 _BEGINNING: Final = 16_384
@@ -34,30 +35,60 @@ _BEGINNING: Final = 16_384
 _URGENT: Final = ("failed", "running", "retrying", "ready", "cancelled", "pending", "completed", "skipped")
 
 
+Status = Annotated[str, Query(max_length=20)]
+Search = Annotated[str, Query(max_length=200)]
+Where = Annotated[str, Query(max_length=500)]
+
+
 @router.get("/")
 async def show_runs(
-    request: Request,
-    needs: Needs,
-    *,
-    status: Annotated[str, Query(max_length=20)] = "",
-    q: Annotated[str, Query(max_length=200)] = "",
-    cursor: Annotated[str, Query(max_length=500)] = "",
+    request: Request, needs: Needs, *, status: Status = "", q: Search = "", cursor: Where = ""
 ) -> Response:
     """List runs, newest first."""
-    statuses = [each.value for each in WorkflowStatus]
-    wanted = Filter(statuses=[status] if status in statuses else (), search=q.strip())
-    found = await needs.queries.workflows(wanted, limit=_RUNS, cursor=read_cursor(cursor) if cursor else None)
-    return page(
-        request,
-        "runs.html",
-        now=needs.now(),
-        runs=found.items,
-        statuses=statuses,
-        status=status if status in statuses else "",
-        search=q.strip(),
-        cursor=cursor,
-        next=write_cursor(found.next) if found.next else None,
-    )
+    listed = _List(status, q.strip(), cursor, tuple(each.value for each in WorkflowStatus))
+    found = await needs.queries.workflows(listed.wanted, limit=_LISTED, cursor=listed.at)
+    values = listed.values(found.next)
+    return page(request, "runs.html", now=needs.now(), runs=found.items, **values)
+
+
+@router.get("/tasks")
+async def show_tasks(
+    request: Request, needs: Needs, *, status: Status = "", q: Search = "", cursor: Where = ""
+) -> Response:
+    """List tasks that are no steps, newest first."""
+    listed = _List(status, q.strip(), cursor, tuple(each.value for each in TaskStatus))
+    found = await needs.queries.tasks(replace(listed.wanted, alone=True), limit=_LISTED, cursor=listed.at)
+    values = listed.values(found.next)
+    return page(request, "tasks.html", now=needs.now(), tasks=found.items, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """What somebody wants of a list; a status that there is not counts as none."""
+
+    status: str
+    search: str
+    cursor: str
+    statuses: tuple[str, ...]
+
+    @property
+    def wanted(self) -> Filter:
+        statuses = [self.status] if self.status in self.statuses else []
+        return Filter(statuses=statuses, search=self.search)
+
+    @property
+    def at(self) -> Cursor | None:
+        return read_cursor(self.cursor) if self.cursor else None
+
+    def values(self, then: Cursor | None) -> dict[str, Any]:
+        """Give what the page shows beside what is listed."""
+        return {
+            "statuses": self.statuses,
+            "status": self.status if self.status in self.statuses else "",
+            "search": self.search,
+            "cursor": self.cursor,
+            "next": write_cursor(then) if then else None,
+        }
 
 
 @router.get("/runs/{workflow_id}")
@@ -102,6 +133,7 @@ async def show_task(task_id: str, request: Request, needs: Needs) -> Response:
         run=run.view if run else None,
         input=_input(stored, task),
         results=files_in([("", task.output)]),
+        options={name: value for name, value in task.options.items() if value is not None},
         items=items,
         total_items=(task.output or {}).get("total", len(items)),
         can_cancel=isinstance(judge_task("cancel", task), Send) and is_own,
