@@ -11,7 +11,7 @@ from filemill_local.stack import Stack
 from filemill_local.user import User
 from tests.browser.chromium import chromium
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
         base_url=stack.plan.address("gateway"), locale="en-GB", accept_downloads=True
     )
     page = await context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(30_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text) if is_wrong(said.text) else None)

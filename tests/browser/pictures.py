@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from tests.browser.chromium import chromium
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 
-_WIDE: Final = {"width": 1120, "height": 800}
+_WIDE: Final = {"width": 1080, "height": 640}
 _NARROW: Final = {"width": 390, "height": 780}
 _ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -40,7 +41,7 @@ def prepared(gateway: str) -> dict[str, str]:
             runs[name] = _started(http, EXAMPLES[name].definition, given)
         for name in ("broken", "video-processing", "map", "parallel"):
             while http.get(f"/v1/workflows/{runs[name]}").json()["status"] not in _ENDED:
-                pass
+                time.sleep(0.2)
     return runs
 
 
@@ -49,7 +50,7 @@ async def take(gateway: str, runs: dict[str, str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     async with chromium() as browser:
         await _take(browser, f"{gateway}/", folder / "runs.png")
-        await _take(browser, f"{gateway}/runs/{runs['parallel']}", folder / "run.png", height=900)
+        await _take(browser, f"{gateway}/runs/{runs['parallel']}", folder / "run.png", height=820)
         asking = f"{gateway}/runs/{runs['adaptive-publish']}"
         await _take(browser, asking, folder / "run-dark.png", color_scheme="dark")
         await _take(browser, f"{gateway}/start", folder / "start-chinese.png", locale="zh-CN")
