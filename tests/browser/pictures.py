@@ -52,7 +52,7 @@ async def take(gateway: str, runs: dict[str, str], folder: Path) -> None:
         await _take(browser, f"{gateway}/", folder / "runs.png")
         await _take(browser, f"{gateway}/runs/{runs['parallel']}", folder / "run.png", height=820)
         asking = f"{gateway}/runs/{runs['adaptive-publish']}"
-        await _take(browser, asking, folder / "run-dark.png", color_scheme="dark")
+        await _take(browser, asking, folder / "run-dark.png", color_scheme="dark", height=820)
         await _take(browser, f"{gateway}/start", folder / "start-chinese.png", locale="zh-CN")
         processed = f"{gateway}/runs/{runs['video-processing']}"
         await _take(browser, processed, folder / "run-phone.png", viewport=_NARROW)

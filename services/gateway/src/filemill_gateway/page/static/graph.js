@@ -2,7 +2,7 @@
 // On a narrow screen, and of a run that is too large, it stays a list.
 
 const NARROW = 640; // px
-const SMALLEST = 0.7;
+const SMALLEST = 0.8;
 const WIDTH = 200;
 const HEIGHT = 86;
 const TITLE = 8; // of a frame, above what lies in it

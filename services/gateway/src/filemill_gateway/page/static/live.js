@@ -47,6 +47,7 @@ function changed() {
 
 function follow(url, concerns, ended) {
   source?.close();
+  if (document.hidden) return;
   source = new EventSource(url);
   source.addEventListener("open", () => show(true));
   source.addEventListener("snapshot", changed);
@@ -110,8 +111,11 @@ document.addEventListener("htmx:after:swap", () => {
   tick();
   if (source) show(source.readyState === EventSource.OPEN);
 });
+// A browser has few connections to a server: what nobody looks at holds none. The stream begins with a snapshot,
+// so what happened meanwhile is shown at once.
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && isStale) changed();
+  if (document.hidden) source?.close();
+  else if (part) begin();
 });
 window.addEventListener("pagehide", () => source?.close());
 window.addEventListener("pageshow", (event) => {
