@@ -1,5 +1,6 @@
 """The page in a real browser: from an upload to a download, live, in two languages, light and dark."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,15 @@ async def test_it_is_used_by_keyboard_and_read_on_a_phone(browser: Browser, stac
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/tasks/*")
     await context.close()
+
+
+async def test_it_goes_on_by_itself_when_the_gateway_was_away(page: Page, stack: Stack, user: User) -> None:
+    await page.goto("/")
+    await expect(page.locator(".live")).to_have_text("Live")
+    stack.kill("gateway")
+    await expect(page.locator(".live")).to_have_text("Connection lost; trying again…")
+
+    await asyncio.to_thread(stack.wait_ready, "gateway")
+    run = user.workflow(chain(1))
+    await expect(page.locator(f"#run-{run}")).to_be_visible()
+    await expect(page.locator(".live")).to_have_text("Live")

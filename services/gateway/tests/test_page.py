@@ -121,6 +121,13 @@ class TestARun:
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/html")
 
+    async def test_that_was_just_asked_for_is_waited_for(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/runs/none?new=1", headers={"accept-language": "en"})
+
+        assert answer.status_code == 404
+        assert "One moment" in answer.text
+        assert 'data-again="1"' in answer.text
+
 
 class TestTasks:
     async def test_are_listed_if_they_are_no_steps(self, world: World) -> None:

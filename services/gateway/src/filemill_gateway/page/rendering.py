@@ -146,7 +146,9 @@ def _keep(response: Response, name: str, value: str) -> None:
 
 def _here(request: Request, changes: dict[str, str]) -> str:
     """Give the address of this page with other parameters."""
-    kept = {name: value for name, value in request.query_params.items() if name not in {"lang", "theme"}}
+    kept = {
+        name: value for name, value in request.query_params.items() if name not in {"lang", "theme", "new"}
+    }
     changed = {name: value for name, value in (kept | changes).items() if value or name == "theme"}
     return f"?{urlencode(changed)}"
 
@@ -163,14 +165,13 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except FilemillError as error:
                 status = STATUSES.get(error.code, 503 if error.retryable else 422)
-                is_away = isinstance(error, StoreUnavailableError)
+                wait = ""  # for what comes by itself, and the page with it
+                if isinstance(error, StoreUnavailableError):
+                    wait = "store"
+                elif status == 404 and "new" in request.query_params:
+                    wait = "new"
                 return page(
-                    request,
-                    "problem.html",
-                    answer=status,
-                    code=error.code,
-                    detail=str(error),
-                    is_away=is_away,
+                    request, "problem.html", answer=status, code=error.code, detail=str(error), wait=wait
                 )
 
         return handled

@@ -126,11 +126,11 @@ localise();
 setInterval(tick, 100);
 if (part) begin();
 
-const chosen = new URL(location.href);
-if (chosen.searchParams.has("lang") || chosen.searchParams.has("theme")) {
-  chosen.searchParams.delete("lang"); // the cookie has it now
-  chosen.searchParams.delete("theme");
-  history.replaceState(history.state, "", chosen);
+const address = new URL(location.href);
+const isNew = document.querySelector("[data-again]") !== null;
+for (const name of isNew ? ["lang", "theme"] : ["lang", "theme", "new"]) {
+  address.searchParams.delete(name); // a cookie has the first two now, and what was new is here
 }
+if (address.href !== location.href) history.replaceState(history.state, "", address);
 const again = document.querySelector("[data-again]");
 if (again) setTimeout(() => location.reload(), 1000 * Number(again.dataset.again));

@@ -84,5 +84,5 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   const run = await send("/v1/workflows", { body: { ...JSON.parse(form.dataset.ask), input: given } });
   button.disabled = false;
-  if (run) location.assign(`/runs/${encodeURIComponent(run.id)}`);
+  if (run) location.assign(`/runs/${encodeURIComponent(run.id)}?new=1`);
 });
