@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help install packages run up down status compose-up compose-run compose-down check test unit bench chaos \
-	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers
+	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers browser pictures
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -40,7 +40,7 @@ check: .venv/installed ## Lint, types and import contracts; what CI runs first
 unit: .venv/installed ## The tests that need no server
 	.venv/bin/pytest libs services deploy
 
-test: install check ## Everything, on real servers of its own
+test: install browser check ## Everything, on real servers of its own
 	.venv/bin/pytest --numprocesses 2 --dist loadfile
 
 test-containers: install ## The stories with all in containers, and each image confined; needs a Docker engine
@@ -83,6 +83,10 @@ lock: .venv/installed ## Resolve the requirements anew, with hashes
 schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow files, and the pages about them
 	$(PYTHON) -m filemill_common.contract
 
+pictures: install ## Take the pictures of the page in docs/pictures anew
+	@deploy/local/install-packages pictures
+	@$(PYTHON) -m tests.browser.pictures
+
 clean: down ## Remove what was installed and made here
 	rm -rf .venv .venv-k8s .filemill build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
@@ -91,6 +95,9 @@ install: packages .venv/installed ## Distribution packages and Python packages
 
 packages:
 	@deploy/local/install-packages
+
+browser: packages
+	@deploy/local/install-packages browser
 
 .venv/installed: requirements/dev.txt requirements/uv.txt $(MEMBERS:%=%/pyproject.toml) | packages
 	python3 -m venv .venv

@@ -78,9 +78,6 @@ class TestThePages:
         for source in sources:
             assert (await client.get(source)).status_code == 200
 
-    async def test_begin_at_the_root(self, client: httpx.AsyncClient) -> None:
-        assert (await client.get("/")).headers["location"] == "/docs"
-
 
 async def test_task_types_tell_their_options_as_json_schema(world: World) -> None:
     types = {each["name"]: each for each in (await world.client.get("/v1/task-types")).json()["items"]}

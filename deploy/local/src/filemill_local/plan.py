@@ -140,7 +140,12 @@ class Plan:
     def doors(self) -> dict[str, str]:
         """Give what people want to open, by name."""
         gateway = self.address("gateway")
-        return {"API": f"{gateway}/docs", "Mail": self.address("mail"), "Files": str(self.home / "files")}
+        return {
+            "Page": gateway,
+            "API": f"{gateway}/docs",
+            "Mail": self.address("mail"),
+            "Files": str(self.home / "files"),
+        }
 
     def listens_on(self, name: str) -> tuple[int, ...]:
         """Name the ports that a program needs free before it starts."""

@@ -3,18 +3,20 @@
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from filemill_gateway import openapi, problems
 from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
 from filemill_gateway.httpmetrics import HttpMetrics
+from filemill_gateway.page.rendering import Static
 from filemill_gateway.routes import (
     control,
     deliveries,
     events,
     files,
+    page,
+    page_start,
     parked,
     tasks,
     templates,
@@ -22,7 +24,7 @@ from filemill_gateway.routes import (
     workflows,
 )
 
-_UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json")
+_UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json", "/static/")
 
 
 def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
@@ -57,12 +59,11 @@ def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
         deliveries.router,
         parked.router,
         types.router,
+        page.router,
+        page_start.router,
         *more,
     ):
         app.include_router(router)
 
-    @app.get("/", include_in_schema=False)
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
+    app.mount("/static", Static())
     return app

@@ -1,5 +1,6 @@
 """What the gateway reads in MongoDB, as views; it writes no state of tasks and workflows."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,6 +65,8 @@ class Filter:
     Attributes:
         equal: Field to the value it must have.
         labels: All of these must be there.
+        search: What the name or type has somewhere in it, in whatever case, or the id at its beginning.
+        alone: Whether steps of runs are left out.
         after: Created at or after this.
         before: Created before this.
     """
@@ -71,6 +74,8 @@ class Filter:
     statuses: Sequence[str] = ()
     equal: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    search: str = ""
+    alone: bool = False
     after: datetime | None = None
     before: datetime | None = None
 
@@ -125,6 +130,27 @@ class Queries:
             )
         found: JsonObject | None = decode_json((run or {}).get("definition"))
         return found
+
+    async def items(self, workflow_id: str) -> Mapping[str, Mapping[str, int]]:
+        """Count the items of each map of a run by status."""
+        of: Document = {"workflow_id": workflow_id, "status": {"$ne": None}, "item": {"$ne": None}}
+        counted: list[Document] = [
+            {"$match": of},
+            {"$group": {"_id": {"map": "$parent", "status": "$status"}, "count": {"$sum": 1}}},
+        ]
+        with translated():
+            found = await self._tasks.aggregate(counted).to_list(None)
+        items: dict[str, dict[str, int]] = {}
+        for each in found:
+            items.setdefault(each["_id"]["map"], {})[each["_id"]["status"]] = int(each["count"])
+        return items
+
+    async def items_of(self, workflow_id: str, step_id: str, *, limit: int) -> tuple[TaskView, ...]:
+        """Give the first items of a map, in their order."""
+        of = {"workflow_id": workflow_id, "parent": step_id, "item": {"$ne": None}, "status": {"$ne": None}}
+        with translated():
+            found = self._tasks.find({**of, "tenant": self._tenant}, _UNSHOWN).sort("item", 1).limit(limit)
+            return tuple(task_view(document) for document in await found.to_list(None))
 
     async def position(self, workflow_id: str) -> int:
         """Give the sum of the versions of a run and its steps: cheaper than to read them."""
@@ -184,6 +210,13 @@ class Queries:
             {"labels": {"$elemMatch": {"k": {"$eq": key}, "v": {"$eq": value}}}}
             for key, value in wanted.labels.items()
         )
+        if wanted.search:
+            text = re.escape(wanted.search)
+            anywhere = {"$regex": text, "$options": "i"}
+            by_id = {"_id": {"$regex": f"^{text}"}}
+            conditions.append({"$or": [by_id, {"name": anywhere}, {"type": anywhere}]})
+        if wanted.alone:
+            conditions.append({"workflow_id": None})
         if wanted.after is not None:
             conditions.append({"created_at": {"$gte": wanted.after}})
         if wanted.before is not None:
