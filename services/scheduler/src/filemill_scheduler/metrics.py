@@ -1,8 +1,11 @@
 """What became final, counted once: here, after it was stored."""
 
+from collections import Counter as Tally
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from filemill_common.events import TaskCompleted, TaskFailed
+from filemill_common.messaging.topology import Topology
 from filemill_scheduler.core import Decision
 
 _DURATIONS = tuple(float(2**power) for power in range(10))
@@ -30,6 +33,12 @@ class Metrics:
         self.queue = Gauge(
             "task_queue_size", "Tasks that wait for a worker.", ["type", "pool"], registry=registry
         )
+        self.pools = Gauge(
+            "filemill_pool_tasks",
+            "Tasks of a pool that wait for a worker or run; what its workers are scaled by.",
+            ["pool", "status"],
+            registry=registry,
+        )
         self.ignored = Counter(
             "filemill_reports_ignored_total",
             "Reports of closed attempts and facts already known, which changed nothing.",
@@ -52,6 +61,26 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
             registry=registry,
         )
+
+    def measure(self, queued: Tally[str], running: Tally[str], topology: Topology) -> None:
+        """Show what waits and what runs, by type.
+
+        Each pool is shown, an idle one as zero: nothing at all means that nobody measures.
+        """
+        self.measure_no_more()
+        for pool in topology.pools:
+            for status in ("ready", "running"):
+                self.pools.labels(pool, status).set(0)
+        for kind, count in queued.items():
+            self.queue.labels(kind, topology.pool_of(kind)).set(count)
+            self.pools.labels(topology.pool_of(kind), "ready").inc(count)
+        for kind, count in running.items():
+            self.pools.labels(topology.pool_of(kind), "running").inc(count)
+
+    def measure_no_more(self) -> None:
+        """Leave it to another replica, so that two do not add up."""
+        self.queue.clear()
+        self.pools.clear()
 
     def count(self, decision: Decision) -> None:
         """Count what a stored decision made final."""

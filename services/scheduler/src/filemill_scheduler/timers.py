@@ -112,9 +112,7 @@ class Timers:
         }
         lost = [check for kind, check in old if self._topology.pool_of(kind) in idle]
         self._metrics.repairs.labels("untaken").inc(await self._ask(lost))
-        self._metrics.queue.clear()
-        for kind, count in (await self._due.queued()).items():
-            self._metrics.queue.labels(kind, self._topology.pool_of(kind)).set(count)
+        self._metrics.measure(await self._due.queued(), await self._due.running(), self._topology)
         await self._declare_now_and_then()
 
     async def _declare_now_and_then(self) -> None:
@@ -141,7 +139,7 @@ class Timers:
                 if held:
                     await look()
                 elif self._ours:
-                    self._metrics.queue.clear()  # another replica measures now
+                    self._metrics.measure_no_more()  # another replica measures now
                 self._ours = held
             except (StoreUnavailableError, BrokerUnavailableError) as error:
                 _log.warning("looking for what is due must wait", error=str(error))

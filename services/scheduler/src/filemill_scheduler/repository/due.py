@@ -91,12 +91,20 @@ class Due:
 
     async def queued(self) -> Counter[str]:
         """Count the tasks of each type that wait for a worker."""
-        ready = [
-            {"$match": {"ready_at": {"$type": "date"}, "status": TaskStatus.READY.value}},
+        return await self._count("ready_at", TaskStatus.READY)
+
+    async def running(self) -> Counter[str]:
+        """Count the tasks of each type that a worker has for longer than a moment."""
+        return await self._count("lease_until", TaskStatus.RUNNING)
+
+    async def _count(self, moment: str, status: TaskStatus) -> Counter[str]:
+        """Count by type, over the index of ``moment``."""
+        tasks: list[Document] = [
+            {"$match": {moment: {"$type": "date"}, "status": status.value}},
             {"$group": {"_id": "$type", "count": {"$sum": 1}}},
         ]
         with translated():
-            found = await self._tasks.aggregate(ready).to_list(None)
+            found = await self._tasks.aggregate(tasks).to_list(None)
         return Counter({each["_id"]: each["count"] for each in found})
 
     async def _find(self, condition: Document, moment: str) -> list[Document]:
