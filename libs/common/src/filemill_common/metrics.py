@@ -71,7 +71,7 @@ REFUSAL_CODES: Final = frozenset(
 """Why events are parked."""
 
 # Beside each counter and histogram a series with the time of its making, which nobody asks for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def bounded(value: str, known: Container[str]) -> str:
@@ -102,5 +102,6 @@ def shown(accept: str, registry: CollectorRegistry = REGISTRY) -> tuple[bytes, s
         The text and its content type.
     """
     if "application/openmetrics-text" in accept:
-        return exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST
+        text: bytes = exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return text, exposition.CONTENT_TYPE_LATEST
     return generate_latest(registry), CONTENT_TYPE_LATEST
