@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install packages run up down status check test unit bench chaos chaos-long fuzz lock schemas clean simulate
+.PHONY: help install packages run up down status check test unit bench chaos chaos-long drill monitoring dashboards fuzz lock schemas clean simulate
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -14,6 +14,9 @@ up: install ## Start the embedded stack; returns when all is ready
 down: ## Stop the embedded stack
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local down; else echo "Nothing is installed, so nothing runs."; fi
 
+monitoring: ## Install Prometheus, which `make up` then starts with the stack
+	@deploy/local/install-packages prometheus
+
 status: ## What runs, where, and how it is
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local status; else echo "Nothing is installed yet: make up"; exit 1; fi
 
@@ -26,10 +29,10 @@ help: ## Show this list
 check: .venv/installed ## Lint, types and import contracts; what CI runs first
 	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
 
-unit: .venv/installed ## The tests that need no server
+unit: .venv/installed monitoring ## The tests that need no server
 	.venv/bin/pytest libs services deploy
 
-test: install check ## Everything, on real servers of its own
+test: install monitoring check ## Everything, on real servers of its own
 	.venv/bin/pytest --numprocesses 2 --dist loadfile
 
 bench: install ## Steps a second and what a step costs
@@ -44,6 +47,9 @@ chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays 
 chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an hour
 	$(PYTHON) -m tests.chaos run --size long $(if $(SEED),--seed $(SEED))
 
+drill: install ## Ten faults, one by one: the alert that is expected and no other; at most 15 minutes
+	$(PYTHON) -m deploy.observability drill
+
 simulate: install ## Random worlds in virtual time, for 20 minutes (SECONDS=, SEED=)
 	$(PYTHON) -m tests.simulation
 
@@ -53,6 +59,10 @@ lock: .venv/installed ## Resolve the requirements anew, with hashes
 
 schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow files, and the pages about them
 	$(PYTHON) -m filemill_common.contract
+
+dashboards: .venv/installed ## Write the rules and dashboards, and ask each panel of a real Prometheus
+	$(PYTHON) -m deploy.observability write
+	$(PYTHON) -m deploy.observability look
 
 clean: down ## Remove what was installed and made here
 	rm -rf .venv .filemill .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
