@@ -59,9 +59,12 @@ def _park(user: User) -> None:
     user.eventually(lambda: user.http.get("/v1/parked").json()["items"], within=60)
 
 
-def publish(stack: Stack, exchange: str, key: str, text: str, *, times: int = 1) -> None:
+def publish(
+    stack: Stack, exchange: str, key: str, text: str, *, times: int = 1, content_type: str = ""
+) -> None:
     """Publish a message as another system would; over HTTP, so that no client of AMQP is needed."""
-    body = {"properties": {}, "routing_key": key, "payload": text, "payload_encoding": "string"}
+    properties = {"content_type": content_type} if content_type else {}
+    body = {"properties": properties, "routing_key": key, "payload": text, "payload_encoding": "string"}
     url = f"http://127.0.0.1:{stack.plan.ports['management']}/api/exchanges/%2F/{exchange}/publish"
     with httpx.Client(auth=("guest", "guest"), trust_env=False, timeout=30) as http:
         for _ in range(times):

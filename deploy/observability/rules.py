@@ -242,7 +242,7 @@ def document(*, quick: bool = False) -> dict[str, Any]:
         quick: For the drill: windows of half a minute, and a quarter of a minute to be sure. What is
             compared, and with what, stays.
     """
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"name": "filemill-records", "rules": list(_records())},
         {"name": "filemill-objectives", "rules": list(_objectives())},
         {"name": "filemill-alerts", "rules": [_alert(each) for each in ALERTS]},

@@ -3,27 +3,31 @@
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from deploy.observability.boards import DASHBOARDS
 from deploy.observability.load import example
 from deploy.observability.look import EVERY, SETTLED, Prometheus, answered, has_data
-from filemill_local.plan import MONITORING, PROGRAMS
+from filemill_local.plan import MONITORING, PROGRAMS, SERVICES
 from filemill_local.stack import Stack
+from filemill_local.user import User, fan
+
+Watched = tuple[Prometheus, float, Stack]
+"""A Prometheus that has watched a stack under the example load, when that began, and the stack."""
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[tuple[Prometheus, float]]:
-    """A Prometheus that has watched a stack under the example load, and when that began."""
+def watched() -> Iterator[Watched]:
     with Stack.temporary((*PROGRAMS, MONITORING), scraped_every=EVERY) as stack:
         began = time.time()
         example(stack)
         time.sleep(SETTLED)
-        yield Prometheus(stack.plan.address(MONITORING)), began
+        yield Prometheus(stack.plan.address(MONITORING)), began, stack
 
 
-def test_every_panel_shows_something(watched: tuple[Prometheus, float]) -> None:
-    prometheus, began = watched
+def test_every_panel_shows_something(watched: Watched) -> None:
+    prometheus, began, _ = watched
     empty = [
         f"{dashboard.name}: {panel}"
         for dashboard in DASHBOARDS
@@ -34,8 +38,8 @@ def test_every_panel_shows_something(watched: tuple[Prometheus, float]) -> None:
     assert empty == []
 
 
-def test_each_fact_of_the_load_is_counted_once(watched: tuple[Prometheus, float]) -> None:
-    prometheus, _ = watched
+def test_each_fact_of_the_load_is_counted_once(watched: Watched) -> None:
+    prometheus, _, _ = watched
 
     def value(expr: str) -> float:
         [found] = prometheus.now(expr)
@@ -53,3 +57,25 @@ def test_each_fact_of_the_load_is_counted_once(watched: tuple[Prometheus, float]
     assert value("sum(filemill_messages_parked_total)") == 1
     assert value('sum(filemill_delivery_tries_total{channel="email",outcome="delivered"})') == 1
     assert value('sum(filemill_delivery_tries_total{channel="webhook",outcome="retried"})') >= 1
+
+
+def test_a_thousand_ids_make_no_series(watched: Watched) -> None:
+    with User(watched[2]) as user:
+        ask(user, user.workflow(fan(1)))  # whatever is only known from the first of its kind
+        before = series(user)
+
+        ask(user, user.workflow(fan(1000)))
+
+        assert series(user) == before
+
+
+def ask(user: User, run: str) -> None:
+    """Wait for a run, and look at some of its tasks."""
+    for step in user.ended_workflow(run, within=120)["steps"][:100]:
+        user.get_task(step["task_id"])
+
+
+def series(user: User) -> int:
+    """How many series the four services have."""
+    texts = [httpx.get(f"{user.stack.plan.address(name)}/metrics").text for name in SERVICES]
+    return sum(not line.startswith("#") for text in texts for line in text.splitlines())

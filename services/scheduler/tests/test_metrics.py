@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry
 
 from filemill_common.messaging.topology import Topology
+from filemill_scheduler.core import facts
 from filemill_scheduler.metrics import Metrics
 from filemill_scheduler.repository import Queue, Standing
+from filemill_scheduler.testing import Scene
 
 TOPOLOGY = Topology(pools={"video": ["video_*"], "default": ["*"]})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,3 +94,27 @@ class TestWhatIsOwed:
             ("running",): 3,
             ("paused",): 0,
         }
+
+
+class TestAThousandTasks:
+    def test_that_differ_in_all_make_no_series(self) -> None:
+        registry = CollectorRegistry()
+        metrics = Metrics(registry, TOPOLOGY)
+        before = series(registry)
+        for number in range(1000):
+            scene = Scene()
+            scene.create(f"unknown-{number}", type=f"type-{number}", user_id=f"user-{number}")
+            metrics.count(scene.last, facts(scene.before, scene.last), seconds=0.01)
+            scene.create(f"t{number}")
+            metrics.count(scene.last, facts(scene.before, scene.last), seconds=0.01)
+            scene.play(scene.failed(f"t{number}", code=f"code-{number}"))
+            metrics.count(scene.last, facts(scene.before, scene.last), seconds=0.01)
+
+        assert series(registry) == before
+        assert registry.get_sample_value("task_failed_total", {"type": "other"}) == 1000
+        labels = {"pool": "default", "code": "other"}
+        assert registry.get_sample_value("filemill_attempt_failures_total", labels) == 1000
+
+
+def series(registry: CollectorRegistry) -> int:
+    return sum(len(metric.samples) for metric in registry.collect())

@@ -100,7 +100,7 @@ class Stack:
         *,
         commands: Mapping[str, Sequence[str]] | None = None,
         settled: Mapping[str, int] | None = None,
-        rules: Path = RULES,
+        rules: str = str(RULES),
         scraped_every: str = "5s",
         **environment: str,
     ) -> Iterator[Self]:
@@ -113,7 +113,7 @@ class Stack:
             programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone; see ``Plan``.
             commands: What to run for a service in place of its own program, by its name.
             settled: Ports that are chosen already, by name, for who must know them before the start.
-            rules: What Prometheus goes by, if it is among the programs.
+            rules: Path of what Prometheus goes by, if it is among the programs.
             scraped_every: How often it looks.
             **environment: Variables for its programs beside those of this process.
         """
@@ -125,7 +125,7 @@ class Stack:
             programs=programs,
             commands=commands,
         )
-        own = replace(own, rules=str(rules), scraped_every=scraped_every)
+        own = replace(own, rules=rules, scraped_every=scraped_every)
         stack = cls(own, {**os.environ, **environment}, tied=True)
         try:
             stack.up()
