@@ -37,7 +37,7 @@ _HEAD: Final = """# The drill
 What `make drill` wrote last. Each fault is injected into a real stack that Prometheus watches, when no alert
 is pending; the alert that is expected must fire within its time, and no other until the repair. So that it
 takes minutes, the rules are those of a [variant](../deploy/observability/rules.py): windows of half a minute,
-at most a quarter of a minute to be sure, a look every two seconds. What is compared with what is the same.
+at most a quarter of a minute to be sure, a look every three seconds. What is compared with what is the same.
 
 """
 
@@ -136,9 +136,9 @@ def _row(result: Result) -> str:
 
 
 def _inject(fault: Fault, ground: Ground, prometheus: Prometheus, result: Result) -> None:
-    began = time.monotonic()
     try:
         with fault.inject(ground):
+            began = time.monotonic()
             while time.monotonic() - began < fault.within:
                 firing = _alerts(prometheus, "firing")
                 result.others |= firing - {fault.alert}
@@ -182,7 +182,7 @@ def _ground() -> Iterator[tuple[Ground, Prometheus]]:
                 commands={"worker": worker},
                 settled=None,
                 rules=str(quick),
-                scraped_every="2s",
+                scraped_every="3s",
                 **environment,
             ) as stack,
             User(stack) as user,

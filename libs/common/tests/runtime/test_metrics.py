@@ -19,13 +19,6 @@ APART = {
     "subworkflow_failed",
     "unknown_template",
 }
-    "id_taken",
-    "invalid_input",
-    "subworkflow_failed",
-    "unknown_template",
-    "items_failed",
-    "step_cancelled",
-}
 
 
 class TestLabels:
