@@ -148,7 +148,7 @@ def _inject(fault: Fault, ground: Ground, prometheus: Prometheus, result: Result
                     break
                 time.sleep(1)
     except Exception as error:  # noqa: BLE001 - the other faults are still to be tried
-        result.note = f"{type(error).__name__}: {error}"[:200]
+        result.note = f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def _clear(prometheus: Prometheus) -> set[str]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Final
@@ -157,7 +158,11 @@ def _sleeping(ground: Ground, count: int) -> Iterator[list[str]]:
         yield tasks
     finally:
         for task in tasks:
-            ground.user.http.post(f"/v1/tasks/{task}/cancel").raise_for_status()
+            ground.user.eventually(partial(_cancelled, ground.user, task), within=30)
+
+
+def _cancelled(user: User, task: str) -> bool:
+    return user.http.post(f"/v1/tasks/{task}/cancel").is_success
 
 
 class _Gone(BaseHTTPRequestHandler):

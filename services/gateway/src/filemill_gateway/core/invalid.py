@@ -7,8 +7,8 @@ from pydantic_core import ErrorDetails
 
 from filemill_common.errors import FilemillError
 from filemill_common.language import Problem
+from filemill_common.language.checks import readable
 from filemill_common.language.problems import Speller, pointer
-from filemill_common.language.structure import readable
 
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field", "too_long": "too_large"}
 
