@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install packages run up down status compose-up compose-run compose-down check test unit bench chaos \
-	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers browser pictures
+	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers browser pictures \
+	drill monitoring dashboards
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -14,6 +15,9 @@ up: install ## Start the embedded stack; returns when all is ready
 
 down: ## Stop the embedded stack
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local down; else echo "Nothing is installed, so nothing runs."; fi
+
+monitoring: ## Install Prometheus, which `make up` then starts with the stack
+	@deploy/local/install-packages prometheus
 
 status: ## What runs, where, and how it is
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m filemill_local status; else echo "Nothing is installed yet: make up"; exit 1; fi
@@ -37,10 +41,10 @@ help: ## Show this list
 check: .venv/installed ## Lint, types and import contracts; what CI runs first
 	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
 
-unit: .venv/installed ## The tests that need no server
+unit: .venv/installed monitoring ## The tests that need no server
 	.venv/bin/pytest libs services deploy
 
-test: install browser check ## Everything, on real servers of its own
+test: install browser monitoring check ## Everything, on real servers of its own
 	.venv/bin/pytest --numprocesses 2 --dist loadfile
 
 test-containers: install ## The stories with all in containers, and each image confined; needs a Docker engine
@@ -62,6 +66,9 @@ chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays 
 
 chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an hour
 	$(PYTHON) -m tests.chaos run --size long $(if $(SEED),--seed $(SEED))
+
+drill: install ## Ten faults, one by one: the alert that is expected and no other; at most 15 minutes
+	$(PYTHON) -m deploy.observability drill
 
 simulate: install ## Random worlds in virtual time, for 20 minutes (SECONDS=, SEED=)
 	$(PYTHON) -m tests.simulation
@@ -86,6 +93,10 @@ schemas: .venv/installed ## Write the JSON Schemas of all events and of workflow
 pictures: install ## Take the pictures of the page in docs/pictures anew
 	@deploy/local/install-packages pictures
 	@$(PYTHON) -m tests.browser.pictures
+
+dashboards: .venv/installed ## Write the rules and dashboards, and ask each panel of a real Prometheus
+	$(PYTHON) -m deploy.observability write
+	$(PYTHON) -m deploy.observability look
 
 clean: down ## Remove what was installed and made here
 	rm -rf .venv .venv-k8s .filemill build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

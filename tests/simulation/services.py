@@ -25,7 +25,8 @@ from filemill_notifier.sender import Sender
 from filemill_scheduler import __main__ as scheduler_main
 from filemill_scheduler import handlers as scheduler_handlers
 from filemill_scheduler import timers
-from filemill_scheduler.repository import storetime, tasks
+from filemill_scheduler.metrics import Metrics as SchedulerMetrics
+from filemill_scheduler.repository import Due, storetime, tasks
 from filemill_scheduler.timers import Timers
 from filemill_worker import __main__ as worker_main
 from filemill_worker import handlers as worker_handlers
@@ -178,8 +179,11 @@ def virtual_edges() -> Iterator[None]:
             put(module, "read", _settings)
         put(scheduler_main, "Store", VirtualStore)
         put(notifier_main, "Store", VirtualStore)
-        put(scheduler_main, "Metrics", lambda: PROCESS.get().world.metrics)
-        put(worker_main, "Metrics", lambda: _WORKER_METRICS)
+        for look in ("standing", "stuck"):  # nobody reads gauges here, and a look costs real time
+            put(Due, look, _nothing)
+        put(SchedulerMetrics, "measure", lambda *_, **__: None)
+        put(scheduler_main, "Metrics", lambda **_: PROCESS.get().world.metrics)
+        put(worker_main, "Metrics", lambda **_: _WORKER_METRICS)
         put(worker_main, "Sandbox", lambda _: SimpleNamespace(check=_nothing))
         put(worker_main, "own_folder", lambda *_: nullcontext())
         for name in ("LocalStorage", "Processors"):

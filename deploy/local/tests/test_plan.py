@@ -1,5 +1,6 @@
 """What a stack consists of, as values."""
 
+import json
 from configparser import RawConfigParser
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,17 @@ import pytest
 from filemill_local.plan import PORTS, Plan, StackError, missing_packages, plan
 
 HOME = Path("/home/me/.filemill")
-CHOSEN = {"epmd": 20_001, "dist": 20_002, "management": 20_003}
+CHOSEN = {
+    "epmd": 20_001,
+    "dist": 20_002,
+    "management": 20_003,
+    "rabbitmq-metrics": 20_004,
+    "prometheus": 20_005,
+}
 
 
-def planned(**environment: str) -> Plan:
-    return plan(HOME, environment, chosen=CHOSEN, mongod="/lib/mongod")
+def planned(*, monitored: bool = False, **environment: str) -> Plan:
+    return plan(HOME, environment, chosen=CHOSEN, mongod="/lib/mongod", monitored=monitored)
 
 
 class TestPorts:
@@ -123,6 +130,7 @@ class TestFiles:
 
         assert "listeners.tcp.1 = 127.0.0.1:5679\n" in conf
         assert "management.tcp.ip = 127.0.0.1\n" in conf
+        assert "prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = 20004\n" in conf
 
     def test_each_program_is_started_for_ever_and_has_30_seconds_to_end(self) -> None:
         conf = RawConfigParser()
@@ -148,6 +156,42 @@ class TestFiles:
     def test_a_home_too_long_for_a_socket_is_refused(self) -> None:
         with pytest.raises(StackError, match="FILEMILL_HOME has 101 characters"):
             plan(Path("/" + "x" * 100), {}, chosen=CHOSEN, mongod="")
+
+
+class TestPrometheus:
+    def test_is_part_of_it_where_it_is_installed_and_listens_on_loopback_alone(self) -> None:
+        own = planned(monitored=True)
+
+        command = own.program("prometheus").command
+        assert "prometheus" not in planned().programs
+        assert command[command.index("--web.listen-address") + 1] == "127.0.0.1:20005"
+        assert own.doors()["Metrics"] == "http://127.0.0.1:20005"
+        assert "[program:prometheus]" in own.files()[HOME / "run" / "supervisor.conf"]
+
+    def test_looks_at_each_replica_and_at_each_queue_that_lasts(self) -> None:
+        own = planned(monitored=True)
+        own = replace(own, programs=(*own.programs, "worker-2"), ports={**own.ports, "worker-2": 9002})
+
+        conf = json.loads(own.files()[HOME / "prometheus" / "prometheus.yml"])
+
+        jobs = {job["job_name"]: job for job in conf["scrape_configs"]}
+        assert jobs["worker"]["static_configs"] == [{"targets": ["127.0.0.1:8082", "127.0.0.1:9002"]}]
+        assert jobs["rabbitmq-queues"]["params"]["family"] == ["queue_coarse_metrics", "queue_consumer_count"]
+        assert jobs["rabbitmq-queues"]["metric_relabel_configs"][0]["regex"] == "amq\\.gen.*"
+        assert Path(conf["rule_files"][0]).name == "rules.yaml"
+        assert Path(conf["rule_files"][0]).is_file()
+
+    def test_knows_nothing_of_a_broker_that_is_not_ours(self) -> None:
+        own = planned(monitored=True, FILEMILL_RABBIT_URL="amqps://me:secret@broker/")
+
+        conf = json.loads(own.files()[HOME / "prometheus" / "prometheus.yml"])
+
+        assert [job["job_name"] for job in conf["scrape_configs"]] == [
+            "gateway",
+            "scheduler",
+            "worker",
+            "notifier",
+        ]
 
 
 class TestPackages:

@@ -273,6 +273,41 @@ class TestWhatIsDue:
         ]
 
 
+class TestWhatStands:
+    async def test_is_what_waits_what_is_open_and_what_is_owed(
+        self, real: Repository, store: Store, scene: Scene
+    ) -> None:
+        due = Due(store, StoreTime(store))
+        updated = await real.update([two_steps(scene)], decide)
+
+        standing = await due.standing()
+
+        assert {kind: queue.count for kind, queue in standing.queued.items()} == {"echo": 1}
+        assert standing.queued["echo"].since <= standing.now
+        assert standing.open_runs == {"pending": 0, "running": 1, "paused": 0}
+        assert standing.owed == len(updated.entries) == 1
+        assert standing.owed_since is not None
+        assert abs(standing.now - standing.owed_since) < timedelta(seconds=30)
+
+        real.confirmed(list(updated.entries))
+        await real.forget()
+        assert (await due.standing()).owed_since is None
+
+    async def test_is_stuck_where_nothing_is_under_way(
+        self, real: Repository, store: Store, scene: Scene
+    ) -> None:
+        due = Due(store, StoreTime(store))
+        await real.update([two_steps(scene)], decide)
+        healthy = await due.stuck(for_at_least=-timedelta(seconds=1))
+
+        await store.collection(indexes.TASKS).update_many(
+            {"status": "ready"}, {"$set": {"status": "pending"}}
+        )
+
+        assert (healthy, await due.stuck(for_at_least=-timedelta(seconds=1))) == (0, 1)
+        assert await due.stuck(for_at_least=timedelta(hours=1)) == 0
+
+
 class TestTheLock:
     async def test_is_held_by_one_and_passes_on_when_released(self, store: Store) -> None:
         clock = StoreTime(store)

@@ -14,12 +14,20 @@ from filemill_common.errors import FilemillError
 
 SERVICES: Final = ("gateway", "scheduler", "worker", "notifier")
 PROGRAMS: Final = ("epmd", "rabbitmq", "mongod", "mail", *SERVICES)
-PORTS: Final = ("epmd", "dist", "management", "rabbitmq", "mongod", "smtp", "mail", *SERVICES)
+MONITORING: Final = "prometheus"
+PORTS: Final = (
+    *("epmd", "dist", "management", "rabbitmq-metrics", "rabbitmq", "mongod", "smtp", "mail"),
+    *(MONITORING, *SERVICES),
+)
+CHOSEN: Final = ("epmd", "dist", "management", "rabbitmq-metrics", MONITORING)
+"""What has a port of no setting of its own; each home keeps others."""
 REPLICA_SET: Final = "filemill"
 
 # A Unix socket's path has room for 107; this leaves some for its name and a suffix.
 _LONGEST_HOME: Final = 70
 
+PROMETHEUS: Final = "/usr/bin/prometheus"
+RULES: Final = Path(__file__).parents[3] / "observability" / "rules.yaml"
 _RABBIT: Final = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PACKAGES: Final = {"epmd": ("/usr/bin/epmd", "erlang-base"), "rabbitmq": (_RABBIT, "rabbitmq-server")}
 _FIXED: Final = {
@@ -65,6 +73,8 @@ class Plan:
         mongo_url: Where they find MongoDB.
         mongod: Path of the mongod binary.
         commands: What is run for a service in place of its own program, by its name.
+        rules: Path of the rules that Prometheus goes by.
+        scraped_every: How often it looks, as it writes it.
     """
 
     home: Path
@@ -74,6 +84,8 @@ class Plan:
     mongo_url: str
     mongod: str
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rules: str = str(RULES)
+    scraped_every: str = "5s"
 
     @classmethod
     def own_servers(
@@ -140,16 +152,20 @@ class Plan:
     def doors(self) -> dict[str, str]:
         """Give what people want to open, by name."""
         gateway = self.address("gateway")
-        return {
+        doors = {
             "Page": gateway,
             "API": f"{gateway}/docs",
             "Mail": self.address("mail"),
             "Files": str(self.home / "files"),
         }
+        return doors | ({"Metrics": self.address(MONITORING)} if MONITORING in self.programs else {})
 
     def listens_on(self, name: str) -> tuple[int, ...]:
         """Name the ports that a program needs free before it starts."""
-        names = {"rabbitmq": ("rabbitmq", "dist", "management"), "mail": ("mail", "smtp")}
+        names = {
+            "rabbitmq": ("rabbitmq", "dist", "management", "rabbitmq-metrics"),
+            "mail": ("mail", "smtp"),
+        }
         return tuple(self.ports[port] for port in names.get(name, (name,)))
 
     def program(self, name: str) -> Program:
@@ -165,6 +181,8 @@ class Plan:
             case "mail":
                 ports = (str(self.ports["smtp"]), str(self.ports["mail"]))
                 return Program((sys.executable, "-m", "filemill_local.catcher", *ports), {})
+            case "prometheus":
+                return Program(self._prometheus_command(), {})
             case _:
                 # The worker holds no database credentials, not even those of the caller.
                 return Program(
@@ -199,6 +217,44 @@ class Plan:
             "--setParameter", "diagnosticDataCollectionEnabled=false",
         )  # fmt: skip
 
+    def _prometheus_command(self) -> tuple[str, ...]:
+        return (
+            PROMETHEUS, "--config.file", str(self.home / "prometheus" / "prometheus.yml"),
+            "--storage.tsdb.path", str(self.home / "prometheus" / "data"),
+            "--storage.tsdb.retention.time", "15d",
+            "--web.listen-address", f"127.0.0.1:{self.ports[MONITORING]}",
+            "--enable-feature", "exemplar-storage", "--log.level", "warn",
+        )  # fmt: skip
+
+    def _prometheus_conf(self) -> str:
+        """Write what Prometheus looks at; JSON is YAML."""
+
+        def job(name: str, *ports: int, **more: object) -> dict[str, object]:
+            targets = [f"127.0.0.1:{port}" for port in ports]
+            return {"job_name": name, "static_configs": [{"targets": targets}], **more}
+
+        jobs = [
+            job(service, *(self.ports[name] for name in self.programs if service_of(name) == service))
+            for service in SERVICES
+        ]
+        if "rabbitmq" in self.programs:
+            families = ["queue_coarse_metrics", "queue_consumer_count"]
+            # Queues of one connection have a new name each time.
+            passing = {"source_labels": ["queue"], "regex": "amq\\.gen.*", "action": "drop"}
+            port = self.ports["rabbitmq-metrics"]
+            jobs += [
+                job("rabbitmq", port),
+                job(
+                    "rabbitmq-queues",
+                    port,
+                    metrics_path="/metrics/detailed",
+                    params={"family": families},
+                    metric_relabel_configs=[passing],
+                ),
+            ]
+        every = {"scrape_interval": self.scraped_every, "evaluation_interval": self.scraped_every}
+        return json.dumps({"global": every, "rule_files": [self.rules], "scrape_configs": jobs}, indent=2)
+
     def _rabbit_environment(self) -> dict[str, str]:
         folder = self.home / "rabbitmq"
         return {
@@ -229,12 +285,15 @@ class Plan:
         return {
             self.state_file: self.to_json(),
             self.home / "run" / "supervisor.conf": self._supervisor_conf(),
-            rabbit / "enabled_plugins": "[rabbitmq_management].\n",
+            self.home / "prometheus" / "prometheus.yml": self._prometheus_conf(),
+            rabbit / "enabled_plugins": "[rabbitmq_management,rabbitmq_prometheus].\n",
             rabbit / "rabbitmq.conf": (
                 f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\n"
                 f"management.tcp.ip = 127.0.0.1\n"
                 f"management.tcp.port = {self.ports['management']}\n"
                 f"management_agent.disable_metrics_collector = true\n"
+                f"prometheus.tcp.ip = 127.0.0.1\n"
+                f"prometheus.tcp.port = {self.ports['rabbitmq-metrics']}\n"
                 f"log.console = true\n"
                 f"log.file = false\n"
             ),
@@ -250,7 +309,10 @@ class Plan:
         groups = {
             "epmd": ("epmd",),
             "servers": ("rabbitmq", "mongod"),
-            "services": ("mail", *(name for name in self.programs if service_of(name) in SERVICES)),
+            "services": (
+                *("mail", MONITORING),
+                *(name for name in self.programs if service_of(name) in SERVICES),
+            ),
         }
         run = _escaped(self.home / "run")
         parts = [
@@ -285,14 +347,22 @@ def service_of(program: str) -> str:
     return program.partition("-")[0]
 
 
-def plan(home: Path, environment: Mapping[str, str], *, chosen: Mapping[str, int], mongod: str) -> Plan:
+def plan(
+    home: Path,
+    environment: Mapping[str, str],
+    *,
+    chosen: Mapping[str, int],
+    mongod: str,
+    monitored: bool = False,
+) -> Plan:
     """Plan the stack that an environment asks for.
 
     Args:
         home: Absolute folder of the stack.
         environment: The caller's; see ``FILEMILL_*_PORT`` and ``FILEMILL_*_URL``.
-        chosen: Free ports for what has none of its own: ``epmd``, ``dist``, ``management``.
+        chosen: Free ports for what has none of its own, by the names in ``CHOSEN``.
         mongod: Path of the mongod binary.
+        monitored: Whether Prometheus is installed, and so is part of it.
 
     Raises:
         StackError: A port is no number from 1 to 65535, two programs would share one, or the
@@ -313,7 +383,8 @@ def plan(home: Path, environment: Mapping[str, str], *, chosen: Mapping[str, int
             raise StackError(f"{names[port]} and {name} would both listen on port {port}.")
         names[port] = name
 
-    own = Plan.own_servers(home, ports=ports, mongod=mongod)
+    programs = (*PROGRAMS, MONITORING) if monitored else PROGRAMS
+    own = Plan.own_servers(home, ports=ports, mongod=mongod, programs=programs)
     rabbit_url, mongo_url = (environment.get(f"FILEMILL_{x}_URL") for x in ("RABBIT", "MONGO"))
     left_out = {*(("epmd", "rabbitmq") if rabbit_url else ()), *(("mongod",) if mongo_url else ())}
     return Plan(

@@ -9,12 +9,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 from filemill_local import ports, servers, supervisor
-from filemill_local.plan import PORTS, PROGRAMS, Plan, StackError, missing_packages, plan
+from filemill_local.plan import (
+    CHOSEN,
+    MONITORING,
+    PORTS,
+    PROGRAMS,
+    PROMETHEUS,
+    RULES,
+    Plan,
+    StackError,
+    missing_packages,
+    plan,
+)
 from filemill_local.words import last_words
 
 SERVERS: Final = ("epmd", "rabbitmq", "mongod")
@@ -67,9 +78,10 @@ class Stack:
         Raises:
             StackError: The environment asks for what cannot be.
         """
-        chosen = ports.choose(("epmd", "dist", "management"))
-        mongod = servers.mongod_binary()
-        return cls(plan(home, environment, chosen=chosen, mongod=mongod), environment)
+        chosen = ports.choose(CHOSEN)
+        mongod, monitored = servers.mongod_binary(), Path(PROMETHEUS).exists()
+        own = plan(home, environment, chosen=chosen, mongod=mongod, monitored=monitored)
+        return cls(own, environment)
 
     @classmethod
     def in_home(cls, home: Path, environment: Mapping[str, str]) -> Self | None:
@@ -88,6 +100,8 @@ class Stack:
         *,
         commands: Mapping[str, Sequence[str]] | None = None,
         settled: Mapping[str, int] | None = None,
+        rules: str = str(RULES),
+        scraped_every: str = "5s",
         **environment: str,
     ) -> Iterator["Stack"]:
         """Run a stack in a folder and on ports of its own, and leave nothing of it.
@@ -101,6 +115,8 @@ class Stack:
             programs: What to run of it; ``SERVERS`` for RabbitMQ and MongoDB alone; see ``Plan``.
             commands: What to run for a service in place of its own program, by its name.
             settled: Ports that are chosen already, by name, for who must know them before the start.
+            rules: Path of what Prometheus goes by, if it is among the programs.
+            scraped_every: How often it looks.
             **environment: Variables for its programs beside those of this process.
         """
         home = Path(tempfile.mkdtemp(prefix="filemill-"))
@@ -111,6 +127,7 @@ class Stack:
             programs=programs,
             commands=commands,
         )
+        own = replace(own, rules=rules, scraped_every=scraped_every)
         kind: type[Stack] = cls
         if os.environ.get("FILEMILL_TEST_CONTAINERS"):
             from filemill_local.containers import ContainedStack  # noqa: PLC0415 - it is one of these
@@ -171,6 +188,8 @@ class Stack:
                 return servers.accepts(port) and servers.mongod_is_ready(port)
             case "mail":
                 return servers.answers_200(f"http://127.0.0.1:{port}/messages")
+            case "prometheus":
+                return servers.answers_200(f"http://127.0.0.1:{port}/-/ready")
             case _:
                 return servers.answers_200(f"http://127.0.0.1:{port}/healthz/ready")
 
@@ -262,7 +281,7 @@ class Stack:
                     raise StackError(f"Port {port} is not to be had for {name}: {reason}.")
 
     def _write_files(self) -> None:
-        for folder in ("files", "log", "run", "rabbitmq", "mongod"):
+        for folder in ("files", "log", "run", "rabbitmq", "mongod", MONITORING):
             (self.plan.home / folder).mkdir(parents=True, exist_ok=True)
         for stale in (self.plan.home / "run").glob("*.pid"):
             stale.unlink()

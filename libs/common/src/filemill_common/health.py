@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from filemill_common.metrics import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def router(health: Health) -> APIRouter:
         return JSONResponse(health.report(), status_code=200 if health.ready_but_for(exclude) else 503)
 
     @routes.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(accept: Annotated[str, Header()] = "") -> Response:
+        text, content_type = shown(accept)
+        return Response(text, media_type=content_type)
 
     return routes

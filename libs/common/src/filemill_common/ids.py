@@ -1,5 +1,6 @@
 """Ids: new ones in order of time, and derived ones that say the same fact twice the same way."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from uuid_utils import UUID, uuid5, uuid7
@@ -10,6 +11,11 @@ _FACTS: Final = UUID("6f1c1e62-6f0b-4c0e-9d0d-0f7f3a1f5a11")
 def new_id() -> str:
     """Make a UUIDv7: unique, and sorted by the time it was made."""
     return str(uuid7())
+
+
+def made_at(new: str) -> datetime:
+    """Tell when an id of `new_id` was made, by the clock of whoever made it, to the millisecond."""
+    return datetime.fromtimestamp(UUID(new).timestamp / 1000, UTC)
 
 
 def derived_id(*parts: str | int | None) -> str:

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final
 
-from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from filemill_gateway import metrics
 from filemill_gateway.problems import response
 
 IN_TIME: Final = 0.2
@@ -17,8 +17,6 @@ _LEAST: Final = 4
 _FEWER: Final = 0.9
 
 _APART: Final = ("/v1/files", "/v1/parked", "/v1/workflows/validate")
-
-_refused = Counter("filemill_submissions_refused_total", "Submissions answered by 429, by why.", ("reason",))
 
 
 def is_submission(method: str, path: str) -> bool:
@@ -91,7 +89,7 @@ class Door:
             return
         admission: Admission = scope["app"].state.dependencies.admission
         if obstacle := admission.obstacle():
-            _refused.labels(obstacle).inc()
+            metrics.refused.labels(obstacle).inc()
             refusal = response("overloaded", "More is asked than can be done; try again in a moment.")
             await refusal(scope, receive, send)
             return

@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from filemill_gateway import openapi, problems
 from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
-from filemill_gateway.httpmetrics import HttpMetrics
+from filemill_gateway.metrics import HttpMetrics
 from filemill_gateway.page.rendering import Static
 from filemill_gateway.routes import (
     control,

@@ -3,11 +3,8 @@
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from prometheus_client import Gauge
-
 from filemill_common.events import JsonObject
-
-_ENTRIES = Gauge("filemill_metadata_cache_entries", "Files whose metadata the process remembers")
+from filemill_gateway import metrics
 
 
 class MetadataCache:
@@ -38,4 +35,4 @@ class MetadataCache:
         self._entries.move_to_end(digest)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
-        _ENTRIES.set(len(self._entries))
+        metrics.entries.set(len(self._entries))

@@ -6,19 +6,13 @@ All of them go by the content's digest, so an overwritten file is never describe
 from datetime import datetime, timedelta
 from typing import Final
 
-from prometheus_client import Counter
-
 from filemill_common.events import JsonObject, StoredFile, TaskStatus, TaskView
 from filemill_common.ids import keyed_id
+from filemill_gateway import metrics
 from filemill_gateway.core.tasks import pending_task, probe_task
 from filemill_gateway.dependencies import TENANT, Dependencies
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.queries import Stored
-
-_HITS = Counter(
-    "filemill_metadata_cache_hits_total", "Metadata found in the process or in the store", ("layer",)
-)
-_MISSES = Counter("filemill_metadata_cache_misses_total", "Metadata that only a probe could tell")
 
 _SAME_PROBE: Final = timedelta(minutes=5)
 """Who asks within it waits for the same probe; after it, one that failed is tried anew."""
@@ -38,14 +32,14 @@ async def metadata_of(file: StoredFile, path: str, needs: Dependencies) -> JsonO
     now = needs.now()
     found = needs.metadata.get(file.digest, now=now)
     if found is not None:
-        _HITS.labels("process").inc()
+        metrics.hits.labels("process").inc()
         return _complete(found, file, path)
     found = await needs.queries.metadata(file.digest, now=now)
     if found is not None:
-        _HITS.labels("store").inc()
+        metrics.hits.labels("store").inc()
         needs.metadata.put(file.digest, found, now=now)
         return _complete(found, file, path)
-    _MISSES.inc()
+    metrics.misses.inc()
     probe = await _probed(file, path, needs, now=now)
     if isinstance(probe, TaskView):
         return probe

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from filemill_common.events import TaskCreated, TaskView, WorkflowCreated, WorkflowView
 from filemill_common.store import StoreUnavailableError
+from filemill_gateway import metrics
 from filemill_gateway.dependencies import Dependencies
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.queries import Stored
@@ -34,6 +35,7 @@ async def submit(
         FilemillError: The broker is away (``broker_unavailable``).
     """
     await needs.publisher.publish_or_raise(event)
+    metrics.accepted(event)
     if not keyed:
         return None
     seconds = needs.limits.appear.total_seconds()

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final, Protocol
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from filemill_common.clock import utc_now
 from filemill_common.store import StoreUnavailableError
+from filemill_notifier import metrics
 from filemill_notifier.channels import Channel
 from filemill_notifier.core.deliveries import Delivery, Outcome, after_try
 
@@ -21,8 +21,6 @@ AT_ONCE: Final = 50
 AT_ONCE_FOR_ONE: Final = 5
 """Tries under way for one host, so that a slow one holds up nobody else."""
 
-_tries = Counter("filemill_delivery_tries_total", "Tries to deliver.", ["channel", "outcome"])
-_duration = Histogram("filemill_delivery_duration_seconds", "How long a try took.", ["channel"])
 _log = structlog.get_logger(__name__)
 
 
@@ -114,15 +112,14 @@ class Sender:
     async def _send(self, delivery: Delivery) -> None:
         began = utc_now()
         try:
-            with _duration.labels(delivery.channel).time():
-                outcome = await self._channels[delivery.channel].send(delivery)
+            outcome = await self._channels[delivery.channel].send(delivery)
         except Exception as error:  # noqa: BLE001 - one that fails so is logged and tried again like others
             _log.error("a try went wrong", delivery=delivery.id, exc_info=error)
             outcome = Outcome(ok=False, code="internal", response=type(error).__name__)
         finally:
             self._made_room(delivery.host)
-        tried = after_try(delivery, outcome, began=began, now=utc_now())
-        _tries.labels(delivery.channel, tried.status.value).inc()
+        now = utc_now()
+        tried = after_try(delivery, outcome, began=began, now=now)
         _log.info(
             "tried",
             delivery=delivery.id,
@@ -130,7 +127,8 @@ class Sender:
             code=outcome.code,
             status=tried.status.value,
         )
-        await self._keep(tried, held=delivery.due_at)
+        if await self._keep(tried, held=delivery.due_at):
+            metrics.tried(tried, began=began, now=now)
 
     def _made_room(self, host: str) -> None:
         self._under_way[host] -= 1
@@ -139,12 +137,15 @@ class Sender:
         if self._is_behind:
             self._wanted.set()
 
-    async def _keep(self, tried: Delivery, *, held: datetime | None) -> None:
-        """Store what became of it; if that cannot be, the claim ends and it is tried again."""
+    async def _keep(self, tried: Delivery, *, held: datetime | None) -> bool:
+        """Store what became of it; if that cannot be, the claim ends and it is tried again. Tell which."""
         try:
-            if not await self._log.put(tried, held=held):
-                _log.warning("a try took longer than its claim, and another one counts", delivery=tried.id)
+            kept = await self._log.put(tried, held=held)
         except StoreUnavailableError as error:
             _log.warning(
                 "a try could not be logged, and will be repeated", delivery=tried.id, error=str(error)
             )
+            return False
+        if not kept:
+            _log.warning("a try took longer than its claim, and another one counts", delivery=tried.id)
+        return kept

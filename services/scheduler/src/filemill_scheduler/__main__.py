@@ -31,7 +31,7 @@ def main() -> None:
         await indexes.ensure(store, indexes.INDEXES)
         context.health.set("store", ok=True)
         clock = StoreTime(store)
-        metrics = Metrics()
+        metrics = Metrics(topology=settings.topology)
         repository = Repository(store, clock, metadata_life=settings.metadata_ttl)
         url = settings.rabbit_url.get_secret_value().unicode_string()
         topology = settings.topology

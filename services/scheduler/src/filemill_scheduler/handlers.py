@@ -1,5 +1,6 @@
 """What the scheduler does with a batch of events: fold, store, send what is owed."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -7,7 +8,7 @@ from typing import Final, Protocol
 from filemill_common.clock import utc_now
 from filemill_common.events import Event
 from filemill_common.messaging import Batch, BrokerUnavailableError
-from filemill_scheduler.core import Decision, Loaded, Needs, fold
+from filemill_scheduler.core import Decision, Loaded, Needs, facts, fold
 from filemill_scheduler.core.intake import Refused, admit
 from filemill_scheduler.core.policy import LEASE
 from filemill_scheduler.metrics import Metrics
@@ -58,9 +59,11 @@ class SchedulerHandler:
         A crash between the awaits loses nothing: what is owed was stored with the state, the batch comes
         back and folds to nothing, and the sweep sends what is left.
         """
+        began = time.perf_counter()
         updated = await self._tasks.update(batch.events, _fold(may_lapse=batch.settled_for > _LEASE_SECONDS))
         decision = updated.decision
-        self._metrics.count(decision)
+        seconds = time.perf_counter() - began
+        self._metrics.count(decision, facts(updated.before, decision), seconds=seconds)
         for parked in decision.parked:
             await self._publisher.park(parked.event, parked.code, parked.message, queue=batch.queue)
         transient = tuple(event for event in decision.owed if event.transient)

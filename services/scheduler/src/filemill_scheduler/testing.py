@@ -1,6 +1,6 @@
 """An in-memory twin of the repository, and builders; the twin passes the repository's contract tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,7 @@ class MemoryRepository:
                 self.rounds = reads + 1
                 read = len(loaded.tasks) + len(loaded.runs) + len(loaded.files)
                 self.touched = read + len(answer.tasks) + len(answer.runs)
-                return self._write(answer)
+                return self._write(answer, loaded.tasks)
             needs = answer
         raise AssertionError("the fold asked for more in its last round")
 
@@ -104,7 +104,7 @@ class MemoryRepository:
             root = self.runs.get(run_id)
             loaded.subworkflows[run_id] = (root.subworkflows if root else None) or {}
 
-    def _write(self, decision: Decision) -> Updated:
+    def _write(self, decision: Decision, before: Mapping[str, Task | None]) -> Updated:
         for task in decision.tasks:
             self._guard(task, self.tasks.get(task.id))
             self.tasks[task.id] = replace(task, version=task.version + 1)
@@ -118,7 +118,7 @@ class MemoryRepository:
         entries = tuple(f"{len(self.outbox)}:{event.id}" for event in decision.durable)
         self.outbox.update(zip(entries, decision.durable, strict=True))
         self.deferred.extend(decision.deferred)
-        return Updated(decision, entries)
+        return Updated(decision, entries, before)
 
     @staticmethod
     def _guard(new: Task | Run, stored: Task | Run | None) -> None:
@@ -137,6 +137,7 @@ class Scene:
     def __init__(self, *, reads: int = READS) -> None:
         self.state = MemoryRepository(reads=reads)
         self.last = Decision()
+        self.before: Mapping[str, Task | None] = {}
         self._commands = 0
 
     def play(self, *events: Event, may_lapse: bool = True) -> Decision:
@@ -145,7 +146,8 @@ class Scene:
         def decide(loaded: Loaded, batch: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
             return fold(loaded, batch, now=now, may_lapse=may_lapse, may_ask=may_ask)
 
-        self.last = self.state.play(events, decide).decision
+        updated = self.state.play(events, decide)
+        self.last, self.before = updated.decision, updated.before
         return self.last
 
     def submit(

@@ -24,6 +24,12 @@ _DECLARE_EVERY: Final = 60.0
 
 _UNTAKEN: Final = timedelta(seconds=60)
 
+_SEARCH_EVERY: Final = 60.0
+"""Seconds between two searches for runs that are stuck."""
+
+_STUCK: Final = timedelta(seconds=60)
+"""How long a run must have stood still; between two of its steps nothing is under way for a moment."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -75,6 +81,8 @@ class Timers:
         self._idle: frozenset[str] = frozenset()
         self._ours = False
         self._declared = time.monotonic()
+        self._searched = time.monotonic()
+        self._stuck = 0
 
     async def run(self, *, timers_every: float = 0.25, sweeps_every: float = 5.0) -> None:
         """Look for ever; with the store or the broker away there is nothing to be seen or sent.
@@ -106,7 +114,8 @@ class Timers:
         """Ask for a look at silent workers and at tasks that nobody took; measure the queues."""
         self._metrics.repairs.labels("lease").inc(await self._ask(await self._due.lapsed()))
         self._metrics.repairs.labels("untaken").inc(await self._ask(await self._untaken()))
-        self._metrics.measure(await self._due.queued(), await self._due.running(), self._topology)
+        await self._search()
+        self._metrics.measure(await self._due.standing(), stuck=self._stuck)
         await self._declare_now_and_then()
 
     async def _untaken(self) -> list[Check]:
@@ -125,6 +134,13 @@ class Timers:
             ]
         )
         return [check for kind, check in old if self._topology.pool_of(kind) in before & self._idle]
+
+    async def _search(self) -> None:
+        """Search for runs that are stuck; once in a while, as it costs more than a look at what is due."""
+        now = time.monotonic()
+        if now - self._searched > _SEARCH_EVERY:
+            self._searched = now
+            self._stuck = await self._due.stuck(for_at_least=_STUCK)
 
     async def _declare_now_and_then(self) -> None:
         """See that the notifier's queue is there: a return does not tell while others listen too."""

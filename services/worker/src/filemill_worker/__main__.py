@@ -38,11 +38,12 @@ async def working(settings: WorkerSettings, context: Context) -> AsyncIterator[N
     await sandbox.check()
     context.health.set("sandbox", ok=True)
     worker_id = new_id()
+    metrics = Metrics(topology=settings.topology)
     with own_folder(settings.scratch_root, worker_id) as scratch:
-        executor = Executor(Processors(sandbox), LocalStorage(settings.storage_root), scratch)
+        executor = Executor(Processors(sandbox), LocalStorage(settings.storage_root), scratch, metrics)
         url = str(settings.rabbit_url.get_secret_value())
         async with Bus(url, service="worker", topology=settings.topology, health=context.health) as bus:
-            reports, metrics = Reports(bus), Metrics()
+            reports = Reports(bus)
             context.background(reports.run())
             worker = Worker(worker_id, executor=executor, publisher=bus, reports=reports, metrics=metrics)
             keys = (control_key(worker_id), control_key(None))

@@ -17,6 +17,7 @@ from filemill_common.storage import ObjectMissingError
 from filemill_common.task_types import TASK_TYPES, ProbeOptions, TaskType, resolve_options
 from filemill_worker.core.attempts import Take, check_output
 from filemill_worker.errors import ProcessingError
+from filemill_worker.metrics import Metrics
 from filemill_worker.processors import Job, Product, Report
 
 logger = logging.getLogger(__name__)
@@ -49,12 +50,14 @@ class Executor:
         processors: What can be done.
         storage: Where the inputs lie and the outputs go.
         scratch: Folder for a folder of each execution, which is removed with it.
+        metrics: What is counted.
     """
 
-    def __init__(self, processors: Processors, storage: Objects, scratch: Path) -> None:
+    def __init__(self, processors: Processors, storage: Objects, scratch: Path, metrics: Metrics) -> None:
         self._processors = processors
         self._storage = storage
         self._scratch = scratch
+        self._metrics = metrics
 
     async def run(self, take: Take, report: Report) -> AttemptSucceeded | AttemptFailed:
         """Carry out an attempt; cancelling it ends the processing and leaves nothing behind.
@@ -87,10 +90,15 @@ class Executor:
         source = await self._input(ready)
         async with self._folder(take, task_type) as folder:
             job = Job(ready.task_id, ready.attempt, ready.task_type, options, source, folder)
+            clock = asyncio.get_running_loop().time
+            began = clock()
             made = await self._within_time(job, report, seconds=ready.timeout)
+            seconds = clock() - began
             output = {**made.output, **_facts(options, ready.input)}
             check_output(output)
-            return output, await self._store(take, made)
+            stored = await self._store(take, made)
+            self._metrics.processed(ready.task_type, seconds=seconds, source=ready.input, made=stored)
+            return output, stored
 
     async def _input(self, ready: TaskReady) -> Path | None:
         if ready.input is None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from filemill_common.cancelling import cancel
@@ -17,7 +18,6 @@ from filemill_common.events import (
     TaskReady,
 )
 from filemill_common.ids import new_id
-from filemill_common.task_types import TASK_TYPES
 from filemill_common.telemetry import current_traceparent
 from filemill_worker.core.attempts import Take, turns
 from filemill_worker.execution import Executor
@@ -169,7 +169,7 @@ class Worker:
         running = self._running[take.execution] = _Running(take, self._publisher)
         self._alone += take.is_alone
         self._idle.clear()
-        self._metrics.busy.inc()
+        self._metrics.took(take)
         try:
             await self._see_through(taken, running)
         finally:
@@ -179,10 +179,10 @@ class Worker:
             self._alone -= take.is_alone
             if not self._running:
                 self._idle.set()
-            self._metrics.busy.dec()
-        task_type = ready.task_type if ready.task_type in TASK_TYPES else "unknown"
-        self._metrics.attempts.labels(task_type, running.outcome).inc()
-        self._metrics.duration.labels(task_type).observe(clock() - take.since)
+            self._metrics.let_go(take)
+        if running.outcome is Outcome.SUCCEEDED:
+            self._report(running, 100, None)
+        self._metrics.ended(take, running.outcome, seconds=clock() - take.since)
         if take.is_alone:
             await self._pause_or_resume()
 
@@ -231,7 +231,11 @@ class Worker:
 
     async def _work(self, running: _Running) -> AttemptSucceeded | AttemptFailed:
         await running.turn.wait()
-        return await self._executor.run(running.take, running.lease.report)
+        return await self._executor.run(running.take, partial(self._report, running))
+
+    def _report(self, running: _Running, progress: float, message: str | None) -> None:
+        moved = running.lease.report(progress, message)
+        self._metrics.progressed(running.take, percent=moved)
 
     def _give_turns(self) -> None:
         """Let begin who may."""

@@ -23,12 +23,12 @@ class Lease:
         self._standing = Standing()
         self._moved = asyncio.Event()
 
-    def report(self, progress: float, message: str | None) -> None:
-        """Take in what the processor says; it is told when it is due."""
-        further = self._standing.further(progress, message)
-        if further != self._standing:
-            self._standing = further
+    def report(self, progress: float, message: str | None) -> float:
+        """Take in what the processor says, to be told when it is due; give by how many percent it moved."""
+        before, self._standing = self._standing, self._standing.further(progress, message)
+        if before != self._standing:
             self._moved.set()
+        return self._standing.progress - before.progress
 
     async def renew(self) -> NoReturn:
         """Renew the lease until cancelled; it counts as renewed when this begins."""

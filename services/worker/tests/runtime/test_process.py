@@ -100,7 +100,7 @@ class TestProcess:
             assert 'filemill_worker_slots{pool="default"} 16.0' in await outside.metrics()
 
             await bus.publish([ready("long", "sleep", options={"seconds": 60}, losses=1)])
-            while "filemill_worker_busy_slots 1.0" not in await outside.metrics():
+            while 'filemill_worker_busy_slots{pool="default"} 1.0' not in await outside.metrics():
                 await asyncio.sleep(0.05)
             worker.send_signal(signal.SIGTERM)
             released = await until(told, AttemptReleased)

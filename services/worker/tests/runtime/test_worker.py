@@ -342,7 +342,9 @@ class TestMetrics:
         def value(name: str, **labels: str) -> float | None:
             return bench.registry.get_sample_value(name, labels)
 
-        assert value("filemill_attempts_total", type="echo", outcome="succeeded") == 1
-        assert value("filemill_attempts_total", type="echo", outcome="failed") == 1
-        assert value("filemill_attempt_duration_seconds_count", type="echo") == 2
-        assert value("filemill_worker_busy_slots") == 1
+        assert value("filemill_executions_total", type="echo", outcome="succeeded") == 1
+        assert value("filemill_executions_total", type="echo", outcome="failed") == 1
+        assert value("filemill_execution_duration_seconds_count", type="echo") == 2
+        assert value("filemill_progress_ratio_total", type="echo") == 1
+        assert value("filemill_worker_busy_slots", pool="default") == 1
+        assert value("filemill_worker_busy_slots", pool="video") == 0

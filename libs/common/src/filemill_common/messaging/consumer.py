@@ -8,12 +8,12 @@ from typing import Final
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
-from prometheus_client import Counter, Histogram
 
 from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
+from filemill_common.messaging import metrics
 from filemill_common.messaging.codec import DecodeError, decode
 from filemill_common.messaging.link import Line, Link, speaking
 from filemill_common.messaging.parking import Parking
@@ -27,14 +27,6 @@ _LARGEST_BATCH: Final = 8 << 20
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 
-_messages = Counter("filemill_messages_consumed_total", "Messages taken from a queue.", ["queue"])
-_consumed = Counter("filemill_events_consumed_total", "Events taken from a queue.", ["queue"])
-_batches = Histogram(
-    "filemill_batch_events",
-    "Events handled at once.",
-    ["queue"],
-    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -219,7 +211,7 @@ class Consumption:
         if last is not None:
             with speaking():
                 await last.ack(multiple=True)
-        _consumed.labels(self._queue).inc(taken)
+        metrics.consumed.labels(self._queue).inc(taken)
 
     async def _read(self, inbox: _Inbox) -> tuple[Event, ...]:
         """Read what is there, up to the limits; what cannot be read is parked on the way."""
@@ -238,7 +230,7 @@ class Consumption:
                     good.append(each)
             inbox.read.append(_Delivery(inbox.arrived.popleft(), tuple(good)))
             events += good
-            _messages.labels(self._queue).inc()
+            metrics.messages.labels(self._queue).inc()
         return tuple(events[: self._limit])
 
     async def _handled(self, batch: tuple[Event, ...], line: Line, began: float) -> int:
@@ -264,7 +256,7 @@ class Consumption:
             taken = await self._handle(Batch(batch, self._queue, settled_for))
         if not 0 < taken <= len(batch):
             raise ValueError(f"the handler took {taken} of {len(batch)} events")
-        _batches.labels(self._queue).observe(taken)
+        metrics.batches.labels(self._queue).observe(taken)
         self._say(ok=True, detail="consuming")
         return taken
 

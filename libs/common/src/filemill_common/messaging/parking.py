@@ -8,10 +8,10 @@ from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq import spec
 from pamqp.encode import encode_table_value
-from prometheus_client import Counter
 
 from filemill_common.clock import rfc3339, utc_now
 from filemill_common.events import Event, EventRejected
+from filemill_common.messaging import metrics
 from filemill_common.messaging.codec import CONTENT_TYPE, DecodeError, encode
 from filemill_common.messaging.link import BrokerUnavailableError
 from filemill_common.messaging.publisher import Outcome, Publisher
@@ -25,7 +25,6 @@ _LARGEST_HEADERS: Final = 64 << 10
 _THE_BROKERS: Final = frozenset({"CC", "BCC", "x-delivery-count", "x-acquired-count"})
 """Headers that tell the broker where else a message goes, and those in which it counts."""
 
-_parked = Counter("filemill_messages_parked_total", "Messages put into the parking lot.", ["queue", "code"])
 _log = structlog.get_logger(__name__)
 
 
@@ -105,7 +104,7 @@ class Parking:
         route = Route("", PARKING_LOT, must_arrive=True)
         if await self._publisher.deliver(route, body, properties) is not Outcome.CONFIRMED:
             raise BrokerUnavailableError(f"{rejected.event_id or 'a message'} could not be parked")
-        _parked.labels(queue, rejected.code).inc()
+        metrics.parked(queue, rejected.code)
         _log.warning("parked", queue=queue, code=rejected.code, reason=rejected.message)
         routes = [self._topology.told(rejected)]
         if properties.reply_to:

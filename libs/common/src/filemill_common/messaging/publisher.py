@@ -12,9 +12,9 @@ from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractChannel
 from aiormq import spec
 from aiormq.exceptions import PublishError
-from prometheus_client import Counter, Histogram
 
 from filemill_common.events import Event
+from filemill_common.messaging import metrics
 from filemill_common.messaging.codec import BATCH, encode, join
 from filemill_common.messaging.link import BrokerUnavailableError, Link, speaking
 from filemill_common.messaging.topology import Route
@@ -26,18 +26,6 @@ WINDOW: Final = 200
 _TIMEOUT: Final = 10.0
 _LARGEST_BATCH: Final = 1 << 20
 
-_messages = Counter(
-    "filemill_messages_published_total", "Messages sent, by what became of them.", ["exchange", "outcome"]
-)
-_returned = Counter(
-    "filemill_publish_returned_total", "Messages that came back because no queue takes them.", ["exchange"]
-)
-_events = Counter("filemill_events_published_total", "Events that the broker has.", ["exchange"])
-_duration = Histogram(
-    "filemill_publish_duration_seconds",
-    "From sending a message to the broker's confirmation.",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 15),
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -167,7 +155,7 @@ class Publisher:
             if not is_known:
                 self._ids.discard(name)
         if outcome is Outcome.CONFIRMED:
-            _events.labels(letter.route.exchange).inc(len(letter.parts))
+            metrics.events.labels(letter.route.exchange).inc(len(letter.parts))
         return outcome
 
     async def _try(self, route: Route, body: bytes, properties: spec.Basic.Properties) -> Outcome:
@@ -175,7 +163,7 @@ class Publisher:
         try:
             self._link.check_open()
             channel = await self._open()
-            with _duration.time(), speaking():
+            with metrics.confirmation.time(), speaking():
                 underlay = cast("aiormq.Channel", await channel.get_underlay_channel())
                 await underlay.basic_publish(
                     body,
@@ -191,8 +179,8 @@ class Publisher:
             log = _log.warning if outcome is Outcome.RETURNED else _log.debug
             log(f"a message was {outcome}", exchange=route.exchange, key=route.key, error=str(error))
         if outcome is Outcome.RETURNED:
-            _returned.labels(route.exchange).inc()
-        _messages.labels(route.exchange, outcome).inc()
+            metrics.returned.labels(route.exchange).inc()
+        metrics.published.labels(route.exchange, outcome).inc()
         return outcome
 
     async def _declare_again(self) -> bool:

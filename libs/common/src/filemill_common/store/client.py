@@ -30,6 +30,7 @@ from pymongo.write_concern import WriteConcern
 
 from filemill_common.errors import FilemillError
 from filemill_common.health import Health
+from filemill_common.store.metrics import Watch
 
 Document = dict[str, Any]
 Session = AsyncIOMotorClientSession
@@ -121,6 +122,7 @@ class Store:
             connectTimeoutMS=_SILENT,
             heartbeatFrequencyMS=_SILENT,
             uuidRepresentation="standard",
+            event_listeners=[Watch()],
         )
         # No explicit ``j``: it would wait for the journal's 100 ms timer instead of flushing at once;
         # a majority write on a replica set is journaled by default.

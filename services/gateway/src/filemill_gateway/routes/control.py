@@ -10,6 +10,7 @@ from filemill_common.events import JsonObject, WorkflowCommand
 from filemill_common.ids import keyed_id, new_id, step_task_id
 from filemill_common.language import Definition
 from filemill_common.language.document import read
+from filemill_gateway import metrics
 from filemill_gateway.core.commands import (
     Conflict,
     Done,
@@ -151,4 +152,5 @@ async def _command(
                 traceparent=traceparent_of(request),
             )
             await needs.publisher.publish_or_raise(command)
+            metrics.accepted(command)
     return shown

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from filemill_common.events import TaskCommand, TaskCreated, TaskStatus, TaskView
 from filemill_common.ids import keyed_id, new_id
 from filemill_common.store import StoreUnavailableError
+from filemill_gateway import metrics
 from filemill_gateway.core.bodies import body_digest
 from filemill_gateway.core.commands import Conflict, Done, Send, TaskVerb, judge_task
 from filemill_gateway.core.invalid import InvalidRequestError
@@ -152,4 +153,5 @@ async def _command(
                 traceparent=traceparent_of(request),
             )
             await needs.publisher.publish_or_raise(command)
+            metrics.accepted(command)
     return task

@@ -87,6 +87,8 @@ class Delivery:
             ``webhook-id``, the same in each try.
         payload: The body as JSON, or the words of an email.
         due_at: When the next try is due, or when the claim on it ends; null when there is none.
+        told_at: When the scheduler made it a fact; null in logs that are older than this field, and once it
+            is made again.
     """
 
     id: str
@@ -103,6 +105,7 @@ class Delivery:
     tries: tuple[Try, ...] = ()
     tried: int = 0
     due_at: datetime | None = None
+    told_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -172,6 +175,7 @@ def _delivery(
         payload=payload,
         traceparent=event.traceparent,
         due_at=now,
+        told_at=event.time,
         created_at=now,
         updated_at=now,
     )
@@ -199,7 +203,7 @@ def after_try(delivery: Delivery, outcome: Outcome, *, began: datetime, now: dat
 
 def again(delivery: Delivery, *, now: datetime) -> Delivery:
     """Let a delivery be made again from the first try, with the same id."""
-    return replace(delivery, status=Status.PENDING, tried=0, due_at=now, updated_at=now)
+    return replace(delivery, status=Status.PENDING, tried=0, due_at=now, told_at=None, updated_at=now)
 
 
 def _jittered(pause: timedelta, delivery: Delivery) -> timedelta:

@@ -1,6 +1,6 @@
 """State in MongoDB: the only place in the scheduler that knows how documents look."""
 
-from filemill_scheduler.repository.due import Due, DueWork
+from filemill_scheduler.repository.due import Due, DueWork, Queue, Standing
 from filemill_scheduler.repository.lock import Lock
 from filemill_scheduler.repository.members import Members
 from filemill_scheduler.repository.storetime import StoreTime
@@ -14,7 +14,9 @@ __all__ = [
     "Fold",
     "Lock",
     "Members",
+    "Queue",
     "Repository",
+    "Standing",
     "StoreTime",
     "Updated",
 ]

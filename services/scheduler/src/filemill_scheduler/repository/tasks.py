@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from filemill_common.store import (
 )
 from filemill_common.store.documents import decode_json
 from filemill_common.store.indexes import FILE_METADATA, FILES, OUTBOX, TASKS, WORKFLOWS
-from filemill_scheduler.core import Decision, Loaded, Needs, concerns
+from filemill_scheduler.core import Decision, Loaded, Needs, Task, concerns
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
 from filemill_scheduler.repository.documents import RUN_SHAPE, TASK_SHAPE, Write, metadata_update
 from filemill_scheduler.repository.outbox import entry_document
@@ -69,10 +69,12 @@ class Updated:
 
     Attributes:
         entries: Ids of the outbox entries of ``decision.durable``, in that order.
+        before: The tasks that were read, as they were.
     """
 
     decision: Decision
     entries: tuple[str, ...]
+    before: Mapping[str, Task | None]
 
 
 class Repository:
@@ -166,7 +168,7 @@ class Repository:
             answer = fold(loaded, events, now, reads < READS - 1)
             if isinstance(answer, Decision):
                 entries = await self._write(session, loaded, answer, now, confirmed)
-                return Updated(answer, entries)
+                return Updated(answer, entries, loaded.tasks)
             needs = answer
         raise AssertionError("the fold asked for more in its last round")
 

@@ -158,15 +158,16 @@ class AttemptBench:
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry)
         publisher = publisher or self.broker
         self.reports = Reports(publisher)
         self.slots = [Slot(), Slot()]
         self.worker = Worker(
             name,
-            executor=Executor(self.hands, self.storage, self.scratch),
+            executor=Executor(self.hands, self.storage, self.scratch, metrics),
             publisher=publisher,
             reports=self.reports,
-            metrics=Metrics(self.registry),
+            metrics=metrics,
             long_after=long_after,
         )
         self.worker.holds(self.slots)

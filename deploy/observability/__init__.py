@@ -1,0 +1,1 @@
+"""What an operator sees: recording and alerting rules, dashboards, and the drill that tries them out."""

@@ -1,0 +1,107 @@
+"""What all metrics keep to: labels out of known sets, traces as exemplars, and how they are shown.
+
+Types and codes of failures come from users. A label that took them as they are would make a series of each
+that anybody ever wrote, so what is not known here is ``other``.
+"""
+
+from collections.abc import Container
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.openmetrics import exposition
+
+from filemill_common.task_types import TASK_TYPES
+
+OTHER: Final = "other"
+
+ATTEMPT_CODES: Final = frozenset(
+    {
+        "corrupt_input",
+        "cpu_time_exceeded",
+        "crashed",
+        "dependency_unknown",
+        "expression_error",
+        "ffmpeg_failed",
+        "file_too_large",
+        "input_missing",
+        "input_not_found",
+        "internal",
+        "invalid_options",
+        "killed",
+        "no_picture",
+        "no_video",
+        "out_of_memory",
+        "out_of_range",
+        "output_too_large",
+        "picture_too_large",
+        "sandbox_failed",
+        "storage_full",
+        "timeout",
+        "unknown_task_type",
+        "unsupported_input",
+        "worker_lost",
+    }
+)
+"""Why attempts and tasks fail, as far as we say so; a ``fail`` task says whatever its user likes."""
+
+REFUSAL_CODES: Final = frozenset(
+    {
+        "internal",
+        "invalid_definition",
+        "invalid_event",
+        "invalid_input",
+        "invalid_options",
+        "invalid_path",
+        "missing_field",
+        "store_refused",
+        "too_deep",
+        "undecodable",
+        "unexpected_event",
+        "unknown_event_type",
+        "unknown_task",
+        "unknown_task_type",
+    }
+)
+"""Why events are parked."""
+
+# Beside each counter and histogram a series with the time of its making, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def bounded(value: str, known: Container[str]) -> str:
+    """Give a label: the value if it is known, or else ``other``."""
+    return value if value in known else OTHER
+
+
+def type_label(task_type: str) -> str:
+    """Give the label of a task type."""
+    return bounded(task_type, TASK_TYPES)
+
+
+def exemplar(traceparent: str | None) -> dict[str, str] | None:
+    """Name the trace that a sample is an example of; None where none was recorded.
+
+    References:
+        W3C Trace Context: version, trace id, parent id and flags, joined by dashes.
+    """
+    parts = (traceparent or "").split("-")
+    sampled = len(parts) == 4 and parts[3][-1:] in {"1", "3", "5", "7", "9", "b", "d", "f"}
+    return {"trace_id": parts[1]} if sampled else None
+
+
+def shown(accept: str, registry: CollectorRegistry = REGISTRY) -> tuple[bytes, str]:
+    """Show all metrics, as OpenMetrics, which has exemplars, to those who take it.
+
+    Returns:
+        The text and its content type.
+    """
+    if "application/openmetrics-text" in accept:
+        text: bytes = exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return text, exposition.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_LATEST
