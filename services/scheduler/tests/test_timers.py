@@ -1,7 +1,6 @@
 """The loops that look for what is due, and how they end."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
@@ -12,7 +11,7 @@ from filemill_common.events import Check, Event, Saw
 from filemill_common.messaging.topology import Topology
 from filemill_common.store import StoreUnavailableError
 from filemill_scheduler.metrics import Metrics
-from filemill_scheduler.repository import Due, Lock, Repository
+from filemill_scheduler.repository import Due, Lock, Repository, Standing
 from filemill_scheduler.testing import T0
 from filemill_scheduler.timers import Bus, Timers
 
@@ -55,8 +54,8 @@ class OneReadyForLong:
     async def untaken(self, **_: object) -> tuple[tuple[str, Check], ...]:
         return (("echo", Check(task_id="t", attempt=1, saw=Saw.UNTAKEN, at=T0, partition_key="t")),)
 
-    async def queued(self) -> Counter[str]:
-        return Counter()
+    async def standing(self) -> Standing:
+        return Standing(now=T0, queued={}, running={}, open_runs={}, owed=0, owed_since=None)
 
 
 class Queue:
