@@ -12,6 +12,20 @@ from filemill_gateway.admission import IN_TIME, Admission
 from filemill_gateway.testing import World
 
 ECHO = {"type": "echo"}
+SUBMISSION = {
+    "type": "http",
+    "method": "POST",
+    "path": "/v1/tasks",
+    "raw_path": b"/v1/tasks",
+    "query_string": b"",
+    "headers": [(b"content-length", b"100")],
+    "http_version": "1.1",
+}
+
+
+async def nothing() -> Any:
+    """Receive a body that does not arrive."""
+    await asyncio.sleep(60)
 
 
 def answered(admission: Admission, *, began: float, took: float) -> None:
@@ -33,7 +47,7 @@ class TestTheNumberLetInAtOnce:
         for _ in range(50):
             answered(admission, began=1.0, took=2 * IN_TIME)
 
-        assert admission.limit == 45
+        assert admission.limit == 37
 
     def test_rises_again_to_what_is_set(self) -> None:
         admission = Admission(at_once=50, backlog=0)
@@ -97,6 +111,24 @@ class TestWhatThereIsNoRoomFor:
         admission.leave(began=0, ended=0)
         assert (await world.client.post("/v1/tasks", json=ECHO)).status_code == 202
 
+    async def test_waits_in_line_for_its_answer_and_holds_up_nobody(self, full: World, app: Any) -> None:
+        refused: list[int] = []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                refused.append(message["status"])
+
+        crowd = [asyncio.create_task(app({**SUBMISSION}, nothing, send)) for _ in range(100)]
+        in_a_turn = []
+        while len(refused) < len(crowd):
+            before = len(refused)
+            await asyncio.sleep(0)
+            in_a_turn.append(len(refused) - before)
+        await asyncio.gather(*crowd)
+
+        assert refused == [429] * len(crowd)
+        assert max(in_a_turn) < 10
+
 
 class TestABacklogOfTheScheduler:
     async def test_lets_nothing_more_in_until_it_is_smaller(self, world: World, admission: Admission) -> None:
@@ -117,23 +149,11 @@ class TestABodyThatDoesNotArrive:
         )
         sent: list[Any] = []
 
-        async def receive() -> Any:
-            await asyncio.sleep(60)
-
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/tasks",
-            "raw_path": b"/v1/tasks",
-            "query_string": b"",
-            "headers": [(b"content-length", b"100")],
-            "http_version": "1.1",
-        }
         async with asyncio.timeout(5):
-            await app(scope, receive, send)
+            await app({**SUBMISSION}, nothing, send)
 
         assert sent[0]["status"] == 408
         assert (b"connection", b"close") in sent[0]["headers"]

@@ -14,7 +14,14 @@ IN_TIME: Final = 0.2
 _LEAST: Final = 4
 """Submissions at once that are let in however long they take, or nobody would find out that it is over."""
 
-_FEWER: Final = 0.9
+_FEWER: Final = 0.75
+"""What is left of the limit when an answer is late: then not much more than one of 100 is."""
+
+_REFUSED_AT_ONCE: Final = 8
+_REFUSED_EVERY: Final = 0.002
+"""Seconds. At the most so many refusals are written in one turn of the event loop, and so often: a turn that
+refuses hundreds holds up all who were let in, a dozen times each, and the programs they wait for.
+"""
 
 _APART: Final = ("/v1/files", "/v1/parked", "/v1/workflows/validate")
 
@@ -27,7 +34,7 @@ def is_submission(method: str, path: str) -> bool:
 class Admission:
     """Counts what is under way, and follows how long it takes.
 
-    The number let in at once rises by one a round while answers are in time, and falls by a tenth when one
+    The number let in at once rises by one a round while answers are in time, and falls by a quarter when one
     is late (additive increase, multiplicative decrease, as TCP has it), so nobody has to know what a machine
     can do.
 
@@ -76,11 +83,14 @@ class Admission:
 class Door:
     """Passes requests on to ``app``, and answers 429 to submissions that there is no room for.
 
-    It stands before routing, and before a body is read: saying no must cost much less than saying yes.
+    It stands before routing, and before a body is read: saying no must cost much less than saying yes. Those
+    who are refused wait in line for their answer, so that whoever was let in does not wait for them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._refusing = asyncio.Semaphore(_REFUSED_AT_ONCE)
+        self._refusal = response("overloaded", "More is asked than can be done; try again in a moment.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -90,8 +100,9 @@ class Door:
         admission: Admission = scope["app"].state.dependencies.admission
         if obstacle := admission.obstacle():
             metrics.refused.labels(obstacle).inc()
-            refusal = response("overloaded", "More is asked than can be done; try again in a moment.")
-            await refusal(scope, receive, send)
+            async with self._refusing:
+                await asyncio.sleep(_REFUSED_EVERY)
+                await self._refusal(scope, receive, send)
             return
         clock = asyncio.get_running_loop().time
         began = clock()
