@@ -329,3 +329,25 @@ class TestEveryReport:
         task = scene.task("t")
         assert (task.status, task.progress, task.output) == (TaskStatus.COMPLETED, 100, {"x": 1})
         assert isinstance(reports[0], AttemptStarted)
+
+
+class TestCommandsOfOneBatch:
+    def test_that_end_a_task_anew_are_stored_and_told_one_by_one(self, scene: Scene) -> None:
+        scene.create("t", type="probe", input_file="missing.mp4")
+        retries = [scene.command("t", "retry"), scene.command("t", "retry")]
+
+        told: set[str] = set()
+        while retries:
+            decision = scene.play(*retries)
+            told |= {event.id for event in decision.owed if isinstance(event, TaskFailed)}
+            retries = retries[decision.taken :]
+
+        assert len(told) == 2
+
+    def test_for_what_the_batch_has_ended_wait_for_the_next(self, scene: Scene) -> None:
+        scene.create("t")
+
+        decision = scene.play(scene.succeeded("t"), scene.command("t", "delete"), scene.created("u"))
+
+        assert decision.taken == 1
+        assert scene.task("t").status is TaskStatus.COMPLETED

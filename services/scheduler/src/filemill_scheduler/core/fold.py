@@ -80,6 +80,9 @@ def fold(
     view = View(loaded, now=now, may_lapse=may_lapse, may_ask=may_ask)
     needs = Needs()
     for index, event in enumerate(events):
+        if isinstance(event, Command) and view.has_ended(event.subject):
+            # Each end is stored and told by itself; opened again in one batch, two would share a version.
+            return needs or view.decision(index)
         try:
             _apply(view, event)
             settle_all(view)

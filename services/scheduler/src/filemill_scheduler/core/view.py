@@ -185,6 +185,11 @@ class View:
         """How many documents would be written."""
         return len(self._tasks) + len(self._runs) + len(self._files)
 
+    def has_ended(self, subject: str) -> bool:
+        """Whether a task or run is final by what this fold made of it."""
+        known = self._tasks.get(subject) or self._runs.get(subject)
+        return known is not None and known.status is not None and known.status.is_final
+
     def task(self, task_id: str) -> Task | None:
         """Give a task as it now stands, or None if there is none."""
         return self.tasks((task_id,))[0]
