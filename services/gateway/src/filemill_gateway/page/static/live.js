@@ -37,7 +37,8 @@ async function read() {
   // A large page takes long; it is not read all the time.
   pause = Math.max(LEAST, 2 * (performance.now() - began));
   isReading = false;
-  if (isStale) changed();
+  // What was asked for meanwhile by a search may have been shown before: then this was an answer to something else.
+  if (isStale || here !== location.pathname + location.search) changed();
 }
 
 function changed() {
