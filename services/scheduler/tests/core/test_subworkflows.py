@@ -302,6 +302,21 @@ class TestASubworkflowOfAnEarlierTry:
 
         assert scene.play(*(look for look in looks if isinstance(look, Check))).stores_nothing
 
+    def test_of_an_item_that_is_no_more_stays_to_be_looked_up(self, scene: Scene) -> None:
+        said = {"type": "subworkflow", "workflow": "sub@1", "with": {"n": 1}}
+        scene.define(**run_with(step("a"), each("m", "a", items=[1], step_=said)))
+        bring(scene, "a", "succeeded")
+        looks = [event for event in scene.last.owed if isinstance(event, Check)]
+        scene.follow()
+        first = scene.task("m[0]").child or ""
+        scene.play(scene.succeeded("m[0]/q"))
+        scene.follow()
+        scene.play(scene.run_command("run", "rerun", step="a"))
+        assert scene.task("m[0]").status is None
+
+        assert scene.play(*looks).stores_nothing
+        assert str(scene.run(first).status) == "completed"
+
     def test_is_stopped_also_if_the_rerun_came_before_the_look_that_would_have(self, scene: Scene) -> None:
         scene.define(**run_with(subworkflow("s", with_={"n": 1})))
         scene.follow()

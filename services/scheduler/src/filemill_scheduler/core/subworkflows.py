@@ -39,16 +39,18 @@ def _child(step: Task, attempt: int) -> str:
 
 def bring_in_line(view: View, step: Task) -> None:
     """Make, end, pause, resume or delete the run that stands for a step, or end the step with it."""
-    tries = [_child(step, attempt) for attempt in range(1, step.attempt + 1)]
-    for left in view.runs(tries):
+    run = view.run(step.workflow_id or "")
+    deleted = step.status is None and (run is None or run.status is None)
+    over = step.status is None or step.status.is_final
+    for left in view.runs(_child(step, attempt) for attempt in range(1, step.attempt + 1)):
         if left is None or left.status is None:
             continue
-        if step.status is None:
+        if deleted:
             delete_run(view, left)
-        elif left.is_open and (step.status.is_final or left.id != step.child):
+        elif left.is_open and (over or left.id != step.child):
             _stop(view, left)
-    if step.status is None or step.status.is_final or step.child is None:
-        return  # also where a look at an earlier try comes late, and the step waits anew
+    if over or step.child is None:
+        return  # also where a look at an earlier try comes late: the step waits anew, or is no more
     child = view.run(step.child)
     if child is None:
         _create(view, step)
