@@ -115,9 +115,13 @@ def _waiting(rng: Random, at: float, key: str) -> Iterator[Request]:
 
 
 def _approved(rng: Random, at: float, key: str) -> Iterator[Request]:
-    """A wait for a signal, which often comes before it, and often twice."""
-    wait = {"id": "w", "type": "wait", "signal": "go", "depends_on": ["a"]}
-    steps = [_nap(rng, "a"), wait, _step("b", "w", with_={"by": "${{ steps.w.output.by }}"})]
+    """A wait for a signal, which often comes before it, and often twice.
+
+    It ends without one too: whoever never heard that the run was taken sends none.
+    """
+    wait: Json = {"id": "w", "type": "wait", "signal": "go", "depends_on": ["a"]}
+    wait |= {"timeout": 90, "on_timeout": "complete"}
+    steps = [_nap(rng, "a"), wait, _step("b", "w", with_={"by": "${{ steps.w.output }}"})]
     go = Order("signal", rng.uniform(0, 6), twice=rng.random() < 0.3, signal="go", body={"by": "somebody"})
     yield _asked(at, key, {"name": "approved", "steps": steps}, go)
 
