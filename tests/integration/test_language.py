@@ -195,6 +195,7 @@ class TestAdaptivePublish:
         stack.kill(victim)
         assert signal(user, run, "approval", approved=True) == 202
         waiting(user, run, "renditions")
+        stack.wait_ready(victim)
         stack.kill(victim)
 
         done = user.ended_workflow(run, within=180)

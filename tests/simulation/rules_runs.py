@@ -132,6 +132,8 @@ class RunRules:
         for name, place in self._book.places(change.id).items():
             is_changed = step_task_id(change.id, name) in changed
             wanted = name in anew or name in around
+            if any(state(known.get(each)) == "skipped" for each in (name, *place.inside)):
+                continue  # skipped once more, which leaves no trace; or what it lies in never began
             about = f"{change.id}: {place.id} for {commands[0][1]}"
             self._world.hold("a rerun does what it is to, and no more", about, if_=is_changed == wanted)
 

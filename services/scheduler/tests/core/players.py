@@ -217,6 +217,8 @@ class Player:
         """See that every run has ended, that counts are right, and that nothing is left or said twice."""
         for run in self.scene.state.runs.values():
             steps = [task for task in self.tasks if task.workflow_id == run.id and task.item is None]
+            if run.status is None and run.id != "run":
+                continue  # it stood for a map's item that a rerun made anew, and was deleted with that
             assert run.status is not None
             assert run.status.is_final, run.status
             counted = {name: count for name, count in run.counts.model_dump().items() if count}

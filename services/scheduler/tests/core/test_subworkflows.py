@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from filemill_common.events import JsonObject
+from filemill_common.events import Check, JsonObject
 from filemill_common.ids import derived_id, step_task_id
 from filemill_scheduler.core import subworkflows
 from filemill_scheduler.testing import Scene
@@ -287,6 +287,37 @@ class TestARunWithinARunWithinARun:
         scene.play(scene.succeeded("s/q"))
         scene.follow()
         assert str(scene.run().status) == "completed"
+
+
+class TestASubworkflowOfAnEarlierTry:
+    def test_is_looked_at_in_vain_when_its_step_waits_anew(self, scene: Scene) -> None:
+        scene.define(**run_with(step("a"), subworkflow("s", "a", with_={"n": 1})))
+        bring(scene, "a", "succeeded")
+        looks = scene.last.durable
+        scene.follow()
+        scene.play(scene.failed("s/q"))
+        scene.follow()
+        scene.play(scene.run_command("run", "rerun", step="a"))
+        assert (why(scene, "s"), scene.task("s").child) == ("pending", None)
+
+        assert scene.play(*(look for look in looks if isinstance(look, Check))).stores_nothing
+
+    def test_is_stopped_also_if_the_rerun_came_before_the_look_that_would_have(self, scene: Scene) -> None:
+        scene.define(**run_with(subworkflow("s", with_={"n": 1})))
+        scene.follow()
+        first = scene.task("s").child or ""
+        scene.play(scene.run_command("run", "cancel"))
+        looks = [event for event in scene.last.owed if isinstance(event, Check)]
+        scene.play(scene.run_command("run", "rerun"))
+        scene.follow()
+
+        scene.play(*looks)
+
+        assert (str(scene.run(first).status), why(scene, "s"), why(scene, "s/q")) == (
+            "cancelled",
+            "running",
+            "ready",
+        )
 
 
 class TestManySubworkflows:

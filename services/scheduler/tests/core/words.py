@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from filemill_common.events import Event, JsonObject, TaskReady
+from filemill_common.events import Event, EventRejected, JsonObject, TaskReady
 from filemill_common.language.words import TriggerRule
 from filemill_scheduler.testing import Scene
 
@@ -93,3 +93,26 @@ def why(scene: Scene, name: str) -> str:
     task = scene.task(name)
     reason = task.reason or (task.error.code if task.error else None)
     return f"{task.status}: {reason}" if reason else str(task.status)
+
+
+def rerun(scene: Scene, **arguments: Any) -> None:
+    scene.play(scene.run_command("run", "rerun", **arguments))
+
+
+def ended(scene: Scene, outcomes: dict[str, str], *steps: JsonObject, **said: Any) -> None:
+    """A run of which each step has ended as it is told."""
+    scene.define(steps=list(steps), **said)
+    for name, how in outcomes.items():
+        bring(scene, name, how)
+    assert not scene.run().is_open
+
+
+def attempts(scene: Scene, *names: str) -> list[int]:
+    return [scene.task(name).attempt for name in names]
+
+
+def assert_refused(scene: Scene) -> None:
+    assert [event.code for event in scene.last.owed if isinstance(event, EventRejected)] == [
+        "command_not_applicable"
+    ]
+    assert not scene.run().is_open

@@ -165,4 +165,6 @@ def filling(before: Task | None, step: Task) -> Task:
         attempt=before.attempt,
         ran=before.ran,
         attempts=before.attempts,
+        commands=before.commands,
+        sequence=before.sequence,
     )

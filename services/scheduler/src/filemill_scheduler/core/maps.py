@@ -84,8 +84,9 @@ def next_item(view: View, task: Task, *, after: Task) -> None:
     if after.item in task.queue:
         view.put(replace(task, queue=tuple(each for each in task.queue if each != after.item)))
     elif task.queue:
+        item = view.task(step_task_id(task.workflow_id or "", task.step_id or "", task.queue[0]))
         view.put(replace(task, queue=task.queue[1:]))
-        view.due.append(step_task_id(task.workflow_id or "", task.step_id or "", task.queue[0]))
+        view.due.extend([item.id] if item is not None else ())
 
 
 def finish_map(view: View, task: Task) -> None:

@@ -45,15 +45,18 @@ def begin_parallel(view: View, task: Task) -> None:
 
 
 def leave(view: View, task: Task) -> None:
-    """Count a task that ended in its run and in what it lies in, and do what that brings about."""
+    """Count a task that ended in its run and in what it lies in, and do what that brings about.
+
+    What stands for it is told also if its run has ended before this could be decided.
+    """
+    if task.child is not None and task.status is not TaskStatus.COMPLETED:
+        view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
     run = view.run(task.workflow_id) if task.workflow_id else None
     if run is None or not run.is_open:
         return
     around = view.tasks(task.ancestors)
     if task.kind in {"parallel", "map"} and task.status is not TaskStatus.COMPLETED:
         stop_inside(view, task, reason=_inherited(task))
-    if task.child is not None and task.status is not TaskStatus.COMPLETED:
-        view.owe(check(task, Saw.SUBWORKFLOW, at=view.now, now=view.now))
     run = _count(view, run, task)
     if around and around[-1] is not None:
         _count_inside(view, around[-1], task)

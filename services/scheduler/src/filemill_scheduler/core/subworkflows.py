@@ -39,21 +39,29 @@ def _child(step: Task, attempt: int) -> str:
 
 def bring_in_line(view: View, step: Task) -> None:
     """Make, end, pause, resume or delete the run that stands for a step, or end the step with it."""
-    if step.status is None:
-        for left in view.runs(_child(step, attempt) for attempt in range(1, step.attempt + 1)):
-            if left is not None and left.status is not None:
-                delete_run(view, left)
-        return
-    child = view.run(step.child) if step.child else None
-    if step.status.is_final:
-        if child is not None and child.is_open:
-            end_run(view, child, WorkflowStatus.CANCELLED)
-    elif child is None:
+    tries = [_child(step, attempt) for attempt in range(1, step.attempt + 1)]
+    for left in view.runs(tries):
+        if left is None or left.status is None:
+            continue
+        if step.status is None:
+            delete_run(view, left)
+        elif left.is_open and (step.status.is_final or left.id != step.child):
+            _stop(view, left)
+    if step.status is None or step.status.is_final or step.child is None:
+        return  # also where a look at an earlier try comes late, and the step waits anew
+    child = view.run(step.child)
+    if child is None:
         _create(view, step)
     elif not child.is_open:
         _conclude(view, step, child)
     elif view.run_of(step).held != child.held:
         (release if child.held else hold)(view, child)
+
+
+def _stop(view: View, child: Run) -> None:
+    """Cancel a run whose step has ended, or is tried again; its own ``finally`` still runs."""
+    if child.outcome is not WorkflowStatus.CANCELLED or child.held:
+        end_run(view, child, WorkflowStatus.CANCELLED)
 
 
 def _create(view: View, step: Task) -> None:
