@@ -115,26 +115,31 @@ def _waiting(rng: Random, at: float, key: str) -> Iterator[Request]:
 
 
 def _approved(rng: Random, at: float, key: str) -> Iterator[Request]:
-    """A wait for a signal, which often comes before it, and often twice."""
-    wait = {"id": "w", "type": "wait", "signal": "go", "depends_on": ["a"]}
-    steps = [_nap(rng, "a"), wait, _step("b", "w", with_={"by": "${{ steps.w.output.by }}"})]
+    """A wait for a signal, which often comes before it, and often twice.
+
+    It ends without one too: whoever never heard that the run was taken sends none.
+    """
+    wait: Json = {"id": "w", "type": "wait", "signal": "go", "depends_on": ["a"]}
+    wait |= {"timeout": 90, "on_timeout": "complete"}
+    steps = [_nap(rng, "a"), wait, _step("b", "w", with_={"by": "${{ steps.w.output }}"})]
     go = Order("signal", rng.uniform(0, 6), twice=rng.random() < 0.3, signal="go", body={"by": "somebody"})
     yield _asked(at, key, {"name": "approved", "steps": steps}, go)
 
 
 def _nested(rng: Random, at: float, key: str) -> Iterator[Request]:
-    """A run within a run, paused or cancelled or deleted with it now and then."""
+    """A run within a run; and another one, which is paused or cancelled or deleted with it now and then."""
     inner = {"id": "sub", "type": "subworkflow", "workflow": "chaos-part@1", "with": {"list": [1, 2]}}
     steps = [_step("a"), inner | {"depends_on": ["a"]}, _step("b", "sub")]
     orders = rng.choice(
         ((), (), _sometimes(rng, "cancel"), _held(rng), (Order("delete", rng.uniform(0, 9)),))
     )
-    yield _asked(at, key, {"name": "nested", "steps": steps}, *orders)
+    yield _asked(at, key, {"name": "nested", "steps": steps})
+    yield _asked(at, f"{key}-steered", {"name": "nested", "steps": steps}, *orders)
 
 
 def _paused(rng: Random, at: float, key: str) -> Iterator[Request]:
     """Paused and resumed, some for good, some before they are started."""
-    definition = chain(4, task="sleep", options={"seconds": rng.uniform(0.2, 2)}) | {"finally": [_step("z")]}
+    definition = chain(4, task="sleep", options={"seconds": rng.uniform(1, 2)}) | {"finally": [_step("z")]}
     orders = [*_held(rng), *(_held(rng) if rng.random() < 0.5 else ())]
     if rng.random() < 0.3:
         orders.pop()  # and so it stays
@@ -170,7 +175,7 @@ def _foreign_run(rng: Random, at: float, key: str) -> Iterator[Request]:
 
 def _held(rng: Random) -> tuple[Order, ...]:
     return (
-        Order("pause", rng.uniform(0, 3), twice=rng.random() < 0.3),
+        Order("pause", rng.uniform(0, 2), twice=rng.random() < 0.3),
         Order("resume", rng.uniform(0, 6), twice=rng.random() < 0.3),
     )
 

@@ -108,6 +108,11 @@ class TestARun:
 
         assert found(run, rules.children_follow) == ("workflow qc is running, its step s is completed",)
 
+    def test_lets_no_wait_time_out_whose_signal_came(self, run: Run) -> None:
+        last(run, "tasks", "w").update(at=95, output=json.dumps({"timed_out": True}))
+
+        assert found(run, rules.waits_give) == ("wait w timed out, and its signal had come",)
+
     def test_gives_a_wait_what_was_said(self, run: Run) -> None:
         last(run, "tasks", "w")["output"] = json.dumps({"by": "nobody"})
 
