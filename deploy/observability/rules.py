@@ -12,7 +12,12 @@ FILE: Final = Path(__file__).with_name("rules.yaml")
 RUNBOOK: Final = "docs/operations.md#"
 
 _LOST: Final = 'filemill_attempts_total{outcome="lost"}'
-_OURS: Final = r'queue=~"scheduler\\..+|worker\\..+|notifier\\.events"'
+_NOBODY: Final = (
+    r'filemill:queue_consumers{queue=~"scheduler\\..+|worker\\..+|notifier\\.events"} == 0'
+    # A slot with a long task does not consume, so a pool that is busy may have no consumer.
+    " unless on (queue) label_replace(sum by (pool) (filemill_worker_busy_slots) > 0,"
+    ' "queue", "worker.$1", "pool", "(.+)")'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ ALERTS: Final = (
     ),
     Alert(
         "FilemillNoConsumer",
-        f"filemill:queue_consumers{{{_OURS}}} == 0",
+        _NOBODY,
         "1m",
         "page",
         "Nobody takes from {{ $labels.queue }}.",

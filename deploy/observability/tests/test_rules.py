@@ -91,10 +91,14 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
         {
             f'{_QUEUE}_consumers{{queue="worker.video"}}': "0x60",
             f'{_QUEUE}_consumers{{queue="scheduler.0"}}': "1x60",
+            'filemill_worker_busy_slots{pool="video"}': "0x60",
+            'filemill_worker_busy_slots{pool="image"}': "2x60",
         },
         {
-            f'{_QUEUE}_consumers{{queue="worker.video"}}': "4x60",
+            f'{_QUEUE}_consumers{{queue="worker.image"}}': "4x60",
             f'{_QUEUE}_consumers{{queue="parking-lot"}}': "0x60",
+            f'{_QUEUE}_consumers{{queue="worker.video"}}': "0x60",
+            'filemill_worker_busy_slots{pool="video"}': "2x60",
         },
         {"queue": "worker.video"},
     ),

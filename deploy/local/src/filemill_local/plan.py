@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from filemill_common.errors import FilemillError
+from filemill_local import watching
 
 SERVICES: Final = ("gateway", "scheduler", "worker", "notifier")
 PROGRAMS: Final = ("epmd", "rabbitmq", "mongod", "mail", *SERVICES)
@@ -26,7 +27,6 @@ REPLICA_SET: Final = "filemill"
 # A Unix socket's path has room for 107; this leaves some for its name and a suffix.
 _LONGEST_HOME: Final = 70
 
-PROMETHEUS: Final = "/usr/bin/prometheus"
 RULES: Final = Path(__file__).parents[3] / "observability" / "rules.yaml"
 _RABBIT: Final = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _PACKAGES: Final = {"epmd": ("/usr/bin/epmd", "erlang-base"), "rabbitmq": (_RABBIT, "rabbitmq-server")}
@@ -182,7 +182,7 @@ class Plan:
                 ports = (str(self.ports["smtp"]), str(self.ports["mail"]))
                 return Program((sys.executable, "-m", "filemill_local.catcher", *ports), {})
             case "prometheus":
-                return Program(self._prometheus_command(), {})
+                return Program(watching.command(self.home, self.ports[MONITORING]), {})
             case _:
                 # The worker holds no database credentials, not even those of the caller.
                 return Program(
@@ -217,43 +217,13 @@ class Plan:
             "--setParameter", "diagnosticDataCollectionEnabled=false",
         )  # fmt: skip
 
-    def _prometheus_command(self) -> tuple[str, ...]:
-        return (
-            PROMETHEUS, "--config.file", str(self.home / "prometheus" / "prometheus.yml"),
-            "--storage.tsdb.path", str(self.home / "prometheus" / "data"),
-            "--storage.tsdb.retention.time", "15d",
-            "--web.listen-address", f"127.0.0.1:{self.ports[MONITORING]}",
-            "--enable-feature", "exemplar-storage", "--log.level", "warn",
-        )  # fmt: skip
-
     def _prometheus_conf(self) -> str:
-        """Write what Prometheus looks at; JSON is YAML."""
-
-        def job(name: str, *ports: int, **more: object) -> dict[str, object]:
-            targets = [f"127.0.0.1:{port}" for port in ports]
-            return {"job_name": name, "static_configs": [{"targets": targets}], **more}
-
-        jobs = [
-            job(service, *(self.ports[name] for name in self.programs if service_of(name) == service))
+        services = {
+            service: [self.ports[name] for name in self.programs if service_of(name) == service]
             for service in SERVICES
-        ]
-        if "rabbitmq" in self.programs:
-            families = ["queue_coarse_metrics", "queue_consumer_count"]
-            # Queues of one connection have a new name each time.
-            passing = {"source_labels": ["queue"], "regex": "amq\\.gen.*", "action": "drop"}
-            port = self.ports["rabbitmq-metrics"]
-            jobs += [
-                job("rabbitmq", port),
-                job(
-                    "rabbitmq-queues",
-                    port,
-                    metrics_path="/metrics/detailed",
-                    params={"family": families},
-                    metric_relabel_configs=[passing],
-                ),
-            ]
-        every = {"scrape_interval": self.scraped_every, "evaluation_interval": self.scraped_every}
-        return json.dumps({"global": every, "rule_files": [self.rules], "scrape_configs": jobs}, indent=2)
+        }
+        broker = self.ports["rabbitmq-metrics"] if "rabbitmq" in self.programs else None
+        return watching.configuration(services, broker=broker, rules=self.rules, every=self.scraped_every)
 
     def _rabbit_environment(self) -> dict[str, str]:
         folder = self.home / "rabbitmq"

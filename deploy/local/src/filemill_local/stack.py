@@ -19,13 +19,13 @@ from filemill_local.plan import (
     MONITORING,
     PORTS,
     PROGRAMS,
-    PROMETHEUS,
     RULES,
     Plan,
     StackError,
     missing_packages,
     plan,
 )
+from filemill_local.watching import PROMETHEUS
 from filemill_local.words import last_words
 
 SERVERS: Final = ("epmd", "rabbitmq", "mongod")
