@@ -47,7 +47,7 @@ class TestTheNumberLetInAtOnce:
         for _ in range(50):
             answered(admission, began=1.0, took=2 * IN_TIME)
 
-        assert admission.limit == 37
+        assert admission.limit == 45
 
     def test_rises_again_to_what_is_set(self) -> None:
         admission = Admission(at_once=50, backlog=0)

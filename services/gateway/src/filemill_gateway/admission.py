@@ -14,13 +14,11 @@ IN_TIME: Final = 0.2
 _LEAST: Final = 4
 """Submissions at once that are let in however long they take, or nobody would find out that it is over."""
 
-_FEWER: Final = 0.75
-"""What is left of the limit when an answer is late: then not much more than one of 100 is."""
+_FEWER: Final = 0.9
 
-_REFUSED_AT_ONCE: Final = 8
-_REFUSED_EVERY: Final = 0.002
-"""Seconds. At the most so many refusals are written in one turn of the event loop, and so often: a turn that
-refuses hundreds holds up all who were let in, a dozen times each, and the programs they wait for.
+_REFUSED_AT_ONCE: Final = 4
+"""Refusals that are written in a turn of the event loop: one that writes hundreds holds up all who were let
+in, a dozen times each.
 """
 
 _APART: Final = ("/v1/files", "/v1/parked", "/v1/workflows/validate")
@@ -34,7 +32,7 @@ def is_submission(method: str, path: str) -> bool:
 class Admission:
     """Counts what is under way, and follows how long it takes.
 
-    The number let in at once rises by one a round while answers are in time, and falls by a quarter when one
+    The number let in at once rises by one a round while answers are in time, and falls by a tenth when one
     is late (additive increase, multiplicative decrease, as TCP has it), so nobody has to know what a machine
     can do.
 
@@ -101,7 +99,7 @@ class Door:
         if obstacle := admission.obstacle():
             metrics.refused.labels(obstacle).inc()
             async with self._refusing:
-                await asyncio.sleep(_REFUSED_EVERY)
+                await asyncio.sleep(0)
                 await self._refusal(scope, receive, send)
             return
         clock = asyncio.get_running_loop().time
