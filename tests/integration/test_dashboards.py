@@ -66,7 +66,8 @@ def test_a_thousand_ids_make_no_series(watched: Watched) -> None:
 
         ask(user, user.workflow(fan(1000)))
 
-        assert series(user) == before
+        more = series(user) - before
+        assert more < 50, "an outcome seen for the first time makes a few, an id in a label a thousand"
 
 
 def ask(user: User, run: str) -> None:
