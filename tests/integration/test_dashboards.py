@@ -23,7 +23,8 @@ def watched() -> Iterator[Watched]:
         began = time.time()
         example(stack)
         time.sleep(SETTLED)
-        yield Prometheus(stack.plan.address(MONITORING)), began, stack
+        with Prometheus(stack.plan.address(MONITORING)) as prometheus:
+            yield prometheus, began, stack
 
 
 def test_every_panel_shows_something(watched: Watched) -> None:
