@@ -8,6 +8,7 @@ import pytest
 
 from filemill_local.stack import Stack
 from filemill_local.user import User
+from tests.integration.recipient import Recipient
 
 
 @pytest.fixture
@@ -15,6 +16,13 @@ def user(stack: Stack) -> Iterator[User]:
     """Somebody who uses the stack over HTTP."""
     with User(stack) as user:
         yield user
+
+
+@pytest.fixture
+def recipient() -> Iterator[Recipient]:
+    """Somebody who takes webhooks and callbacks, and meets an error the first time."""
+    with Recipient() as recipient:
+        yield recipient
 
 
 @pytest.fixture(scope="session")

@@ -1,48 +1,9 @@
 """Whoever asked is told, also when the first try meets an error."""
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
-
 from filemill_local.user import User
-
-
-class Recipient:
-    """A web server that answers 500 to the first request for each path, and 200 from then on."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, str, dict[str, Any]]] = []
-        recipient = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                known = any(path == self.path for path, _, _ in recipient.got)
-                recipient.got.append((self.path, self.headers["webhook-id"], body))
-                self.send_response(200 if known else 500)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
-@pytest.fixture
-def recipient() -> Iterator[Recipient]:
-    recipient = Recipient()
-    thread = threading.Thread(target=recipient.server.serve_forever)
-    thread.start()
-    yield recipient
-    recipient.server.shutdown()
-    recipient.server.server_close()
-    thread.join()
+from tests.integration.recipient import Recipient
 
 
 class TestAWebhook:

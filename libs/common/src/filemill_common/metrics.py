@@ -17,6 +17,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics import exposition
 
 from filemill_common.task_types import TASK_TYPES
+from filemill_common.telemetry import is_sampled
 
 OTHER: Final = "other"
 
@@ -91,8 +92,7 @@ def exemplar(traceparent: str | None) -> dict[str, str] | None:
         W3C Trace Context: version, trace id, parent id and flags, joined by dashes.
     """
     parts = (traceparent or "").split("-")
-    sampled = len(parts) == 4 and parts[3][-1:] in {"1", "3", "5", "7", "9", "b", "d", "f"}
-    return {"trace_id": parts[1]} if sampled else None
+    return {"trace_id": parts[1]} if len(parts) == 4 and is_sampled(traceparent) else None
 
 
 def shown(accept: str, registry: CollectorRegistry = REGISTRY) -> tuple[bytes, str]:

@@ -11,10 +11,10 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from filemill_common import logs, telemetry
 from filemill_common.cancelling import cancel
 from filemill_common.health import Health, router
 from filemill_common.settings import Settings
-from filemill_common.telemetry import configure
 
 STOP_WITHIN: Final = 25.0
 """Seconds to stop in; orchestrators kill after 30."""
@@ -93,7 +93,8 @@ def run(service: str, settings: Settings, main: Main, *, checks: tuple[str, ...]
         main: What it does.
         checks: What must be ok before it is ready.
     """
-    provider = configure(service, settings)
+    logs.configure(settings)
+    provider = telemetry.configure(service, settings)
     try:
         asyncio.run(_run(settings, main, checks))
     except Exception as error:  # noqa: BLE001 - the last place that can say why the process ends

@@ -56,7 +56,13 @@ class Settings(BusSettings):
     http_port: int = Field(ge=1, le=65_535, description="The port of it.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
-    otlp_endpoint: str | None = Field(None, description="Where traces go (OTLP over HTTP); none if unset.")
+    otlp_endpoint: str | None = Field(
+        None, description="Collector that traces go to, such as http://collector:4318; none if unset."
+    )
+    otlp_protocol: Literal["http", "grpc"] = Field("http", description="How the collector is spoken to.")
+    trace_ratio: float = Field(
+        1.0, ge=0, le=1, description="Share of the traces that are recorded, where no client decided it."
+    )
 
 
 class StoreSettings(Settings):

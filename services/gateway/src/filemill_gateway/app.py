@@ -1,14 +1,12 @@
 """The application: routes, problems, metrics and the pages about them."""
 
-from typing import Final
-
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from filemill_gateway import openapi, problems
 from filemill_gateway.admission import Door
 from filemill_gateway.dependencies import Dependencies
-from filemill_gateway.metrics import HttpMetrics
+from filemill_gateway.metrics import UNTRACED, HttpMetrics
 from filemill_gateway.page.rendering import Static
 from filemill_gateway.routes import (
     control,
@@ -23,8 +21,6 @@ from filemill_gateway.routes import (
     types,
     workflows,
 )
-
-_UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json", "/static/")
 
 
 def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
@@ -41,7 +37,7 @@ def create_app(dependencies: Dependencies, *more: APIRouter) -> FastAPI:
         redoc_url=None,
         telemetry={
             "operation_spans": False,
-            "exclude": lambda scope: scope["path"].startswith(_UNTRACED),
+            "exclude": lambda scope: scope["path"].startswith(UNTRACED),
         },
     )
     app.state.dependencies = dependencies

@@ -1,13 +1,16 @@
 """What the gateway counts: requests by route, never by path, what it let in, and what it need not probe."""
 
+import logging
 import time
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from filemill_common.events import Event, TaskCreated, WorkflowCreated
 
+UNTRACED: Final = ("/healthz/", "/metrics", "/docs", "/openapi.json", "/static/")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 _seconds = Histogram(
@@ -30,6 +33,8 @@ hits = Counter(
 misses = Counter("filemill_metadata_cache_misses_total", "Metadata that only a probe could tell.")
 entries = Gauge("filemill_metadata_cache_entries", "Files whose metadata the process remembers.")
 
+_log = structlog.get_logger(__name__)
+
 for _kind in ("task", "workflow", "command"):
     _accepted.labels(_kind)
 for _reason in ("backlog", "at_once"):
@@ -50,7 +55,7 @@ def accepted(event: Event) -> None:
 
 
 class HttpMetrics:
-    """Measures the requests that pass through to ``app``."""
+    """Measures the requests that pass through to ``app``, and logs a line for each."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -75,6 +80,7 @@ class HttpMetrics:
             if message["type"] == "http.response.start":
                 seconds = time.perf_counter() - began
                 _seconds.labels(method, _route(scope), message["status"]).observe(seconds)
+                _tell(scope, message["status"], seconds)
             given += len(message.get("body", b""))
             await send(message)
 
@@ -85,6 +91,19 @@ class HttpMetrics:
             _under_way.dec()
             _received.labels(_route(scope)).inc(taken)
             _sent.labels(_route(scope)).inc(given)
+
+
+def _tell(scope: Scope, status: int, seconds: float) -> None:
+    """Log a request: no query, no header and no body, which may hold what is nobody's business.
+
+    What machines ask for all the time, and what is refused because there is too much of it, is ``debug``.
+    """
+    quiet = status == 429 or scope["path"].startswith(UNTRACED)
+    level = logging.DEBUG if quiet else logging.WARNING if status >= 500 else logging.INFO
+    if _log.is_enabled_for(level):
+        path = scope["raw_path"][:500].decode("ascii", "replace")
+        rounded = round(seconds, 4)
+        _log.log(level, "request", method=scope["method"], path=path, status=status, seconds=rounded)
 
 
 def _route(scope: Scope) -> str:

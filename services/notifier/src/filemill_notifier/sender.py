@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Final, Protocol
 
 import structlog
+from opentelemetry.trace import SpanKind
+from structlog.contextvars import bound_contextvars, clear_contextvars
 
 from filemill_common.clock import utc_now
 from filemill_common.store import StoreUnavailableError
+from filemill_common.telemetry import failed, span
 from filemill_notifier import metrics
 from filemill_notifier.channels import Channel
 from filemill_notifier.core.deliveries import Delivery, Outcome, after_try
@@ -110,23 +113,35 @@ class Sender:
         self._is_behind = True
 
     async def _send(self, delivery: Delivery) -> None:
+        clear_contextvars()  # those of the batch that it came with
+        about = {
+            "delivery_id": delivery.id,
+            "event_id": delivery.event_id,
+            **({"task_id": delivery.task_id} if delivery.task_id else {}),
+            **({"workflow_id": delivery.workflow_id} if delivery.workflow_id else {}),
+        }
+        facts = {"filemill.delivery.id": delivery.id, "server.address": delivery.host.rpartition("@")[2]}
+        name = f"deliver {delivery.channel}"
+        with (
+            bound_contextvars(**about),
+            span(name, facts, kind=SpanKind.CLIENT, parent=delivery.traceparent),
+        ):
+            await self._try(delivery)
+
+    async def _try(self, delivery: Delivery) -> None:
         began = utc_now()
         try:
             outcome = await self._channels[delivery.channel].send(delivery)
         except Exception as error:  # noqa: BLE001 - one that fails so is logged and tried again like others
-            _log.error("a try went wrong", delivery=delivery.id, exc_info=error)
+            _log.error("a try went wrong", exc_info=error)
             outcome = Outcome(ok=False, code="internal", response=type(error).__name__)
         finally:
             self._made_room(delivery.host)
+        if not outcome.ok:
+            failed(outcome.code)
         now = utc_now()
         tried = after_try(delivery, outcome, began=began, now=now)
-        _log.info(
-            "tried",
-            delivery=delivery.id,
-            channel=delivery.channel,
-            code=outcome.code,
-            status=tried.status.value,
-        )
+        _log.info("tried", channel=delivery.channel, code=outcome.code, status=tried.status.value)
         if await self._keep(tried, held=delivery.due_at):
             metrics.tried(tried, began=began, now=now)
 
@@ -142,10 +157,8 @@ class Sender:
         try:
             kept = await self._log.put(tried, held=held)
         except StoreUnavailableError as error:
-            _log.warning(
-                "a try could not be logged, and will be repeated", delivery=tried.id, error=str(error)
-            )
+            _log.warning("a try could not be logged, and will be repeated", error=str(error))
             return False
         if not kept:
-            _log.warning("a try took longer than its claim, and another one counts", delivery=tried.id)
+            _log.warning("a try took longer than its claim, and another one counts")
         return kept

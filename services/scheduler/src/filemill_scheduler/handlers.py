@@ -8,6 +8,8 @@ from typing import Final, Protocol
 from filemill_common.clock import utc_now
 from filemill_common.events import Event
 from filemill_common.messaging import Batch, BrokerUnavailableError
+from filemill_common.telemetry import span
+from filemill_scheduler import logs
 from filemill_scheduler.core import Decision, Loaded, Needs, facts, fold
 from filemill_scheduler.core.intake import Refused, admit
 from filemill_scheduler.core.policy import LEASE
@@ -64,6 +66,7 @@ class SchedulerHandler:
         decision = updated.decision
         seconds = time.perf_counter() - began
         self._metrics.count(decision, facts(updated.before, decision), seconds=seconds)
+        logs.tell(decision.owed)
         for parked in decision.parked:
             await self._publisher.park(parked.event, parked.code, parked.message, queue=batch.queue)
         transient = tuple(event for event in decision.owed if event.transient)
@@ -100,6 +103,7 @@ class IntakeHandler:
 
 def _fold(*, may_lapse: bool) -> Fold:
     def decide(loaded: Loaded, events: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
-        return fold(loaded, events, now=now, may_lapse=may_lapse, may_ask=may_ask)
+        with span("decide", {"filemill.events": len(events)}):
+            return fold(loaded, events, now=now, may_lapse=may_lapse, may_ask=may_ask)
 
     return decide

@@ -2,25 +2,27 @@
 
 import asyncio
 import errno
-import logging
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from filemill_common.errors import FilemillError
 from filemill_common.events import AttemptFailed, AttemptSucceeded, JsonObject, StoredFile, TaskReady
+from filemill_common.metrics import type_label
 from filemill_common.storage import ObjectMissingError
 from filemill_common.task_types import TASK_TYPES, ProbeOptions, TaskType, resolve_options
+from filemill_common.telemetry import failed, span
 from filemill_worker.core.attempts import Take, check_output
 from filemill_worker.errors import ProcessingError
 from filemill_worker.metrics import Metrics
 from filemill_worker.processors import Job, Product, Report
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Processors(Protocol):
@@ -70,15 +72,18 @@ class Executor:
             How it ended.
         """
         clock = asyncio.get_running_loop().time
-        try:
-            output, file = await self._process(take, report)
-        except FilemillError as error:
-            failure = error
-        except Exception as error:
-            logger.exception("attempt %d of task %s failed", take.ready.attempt, take.ready.task_id)
-            failure = _unexpected(error)
-        else:
-            return take.succeeded(output, file, take.ended_at(clock()))
+        name = f"run {type_label(take.ready.task_type)}"
+        with span(name, {"filemill.task.id": take.ready.task_id, "filemill.attempt": take.ready.attempt}):
+            try:
+                output, file = await self._process(take, report)
+            except FilemillError as error:
+                failure = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, the attempt ends with a report
+                _log.error("an attempt failed as nobody foresaw", exc_info=error)
+                failure = _unexpected(error)
+            else:
+                return take.succeeded(output, file, take.ended_at(clock()))
+            failed(failure.code)
         return take.failed(failure.code, str(failure), take.ended_at(clock()), retryable=failure.retryable)
 
     async def _process(self, take: Take, report: Report) -> tuple[JsonObject, StoredFile | None]:
@@ -174,4 +179,4 @@ def _left_behind(
     _function: object, path: str, info: tuple[type[BaseException], BaseException, object]
 ) -> None:
     """Say what could not be removed: it costs room, but no attempt fails for it."""
-    logger.error("could not remove %s", path, exc_info=info[1])
+    _log.error("could not remove what an execution left", path=path, exc_info=info[1])

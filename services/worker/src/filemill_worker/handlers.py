@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
+import structlog
+
 from filemill_common.cancelling import cancel
 from filemill_common.clock import utc_now
 from filemill_common.errors import FilemillError
@@ -24,6 +26,8 @@ from filemill_worker.execution import Executor
 from filemill_worker.leases import Lease
 from filemill_worker.metrics import Metrics
 from filemill_worker.reports import Publisher, Reports
+
+_log = structlog.get_logger(__name__)
 
 
 class Taken(Protocol):
@@ -182,7 +186,9 @@ class Worker:
             self._metrics.let_go(take)
         if running.outcome is Outcome.SUCCEEDED:
             self._report(running, 100, None)
-        self._metrics.ended(take, running.outcome, seconds=clock() - take.since)
+        seconds = clock() - take.since
+        self._metrics.ended(take, running.outcome, seconds=seconds)
+        _log.debug("attempt ended", type=ready.task_type, outcome=running.outcome, seconds=round(seconds, 3))
         if take.is_alone:
             await self._pause_or_resume()
 

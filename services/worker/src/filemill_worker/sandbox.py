@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from filemill_common.telemetry import span
 from filemill_worker.core.failures import explain
 from filemill_worker.core.launch import Launch, bwrap_launch, pod_launch
 from filemill_worker.core.limits import Limits
@@ -47,7 +48,9 @@ class Sandbox:
         Raises:
             ProcessingError: It failed, or reached a limit.
         """
-        end = await run((*launch.prefix, *command), wall_time=self.limits.wall_time, on_output=on_output)
+        with span(command[0], {"process.executable.name": command[0]}) as telling:
+            end = await run((*launch.prefix, *command), wall_time=self.limits.wall_time, on_output=on_output)
+            telling.set_attribute("process.exit.code", end.status)
         if end.status != 0:
             raise explain(end.status, end.printed, launch)
         return end.printed

@@ -13,6 +13,7 @@ from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
+from filemill_common.logs import names, speaking_of
 from filemill_common.messaging import metrics
 from filemill_common.messaging.codec import DecodeError, decode
 from filemill_common.messaging.link import Line, Link, speaking
@@ -252,7 +253,7 @@ class Consumption:
         return 0
 
     async def _attempt(self, batch: tuple[Event, ...], settled_for: float) -> int:
-        with consuming(self._queue, batch):
+        with consuming(self._queue, batch), speaking_of(batch):
             taken = await self._handle(Batch(batch, self._queue, settled_for))
         if not 0 < taken <= len(batch):
             raise ValueError(f"the handler took {taken} of {len(batch)} events")
@@ -268,7 +269,7 @@ class Consumption:
         stopping.cancel()
 
     async def _give_up(self, event: Event, error: Exception) -> None:
-        _log.error("an event cannot be handled", queue=self._queue, event_id=event.id, exc_info=error)
+        _log.error("an event cannot be handled", queue=self._queue, **names(event), exc_info=error)
         await self._parking.park_event(event, *reason(error), queue=self._queue)
 
 

@@ -105,7 +105,7 @@ class Publisher:
         """
         if not events:
             return ()
-        with publishing({route.exchange for route in routes}, len(events)):
+        with publishing({route.exchange for route in routes}, events):
             pack = letters(events, routes, source=self._source)
             headers = trace_headers()
             sending: list[asyncio.Task[Outcome]] = []

@@ -10,6 +10,7 @@ from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
 from filemill_common.events import Event
 from filemill_common.health import Health
+from filemill_common.logs import names, speaking_of
 from filemill_common.messaging.codec import DecodeError
 from filemill_common.messaging.consumer import reason, received
 from filemill_common.messaging.link import BrokerUnavailableError, Line, Link, speaking
@@ -181,10 +182,10 @@ class Slot:
 
     async def _handle_one(self, taken: Taken) -> None:
         try:
-            with consuming(self._queue, (taken.event,)):
+            with consuming(self._queue, (taken.event,)), speaking_of((taken.event,)):
                 await self._handle(taken)
         except Exception as error:
-            _log.error("work failed", queue=self._queue, event_id=taken.event.id, exc_info=error)
+            _log.error("work failed", queue=self._queue, **names(taken.event), exc_info=error)
             if not (isinstance(error, FilemillError) and error.retryable):
                 await self._parking.park_event(taken.event, *reason(error), queue=self._queue)
             elif not taken.is_acknowledged:

@@ -15,6 +15,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
+from opentelemetry.trace import SpanKind
 from pymongo import ReadPreference
 from pymongo.errors import (
     BulkWriteError,
@@ -31,6 +32,7 @@ from pymongo.write_concern import WriteConcern
 from filemill_common.errors import FilemillError
 from filemill_common.health import Health
 from filemill_common.store.metrics import Watch
+from filemill_common.telemetry import span
 
 Document = dict[str, Any]
 Session = AsyncIOMotorClientSession
@@ -38,6 +40,7 @@ Collection = AsyncIOMotorCollection[Document]
 Result = TypeVar("Result")
 
 _DUPLICATE_KEY: Final = 11000
+_COMMITTING: Final = {"db.system.name": "mongodb", "db.operation.name": "commitTransaction"}
 _TRANSIENT: Final = "TransientTransactionError"
 _UNKNOWN_COMMIT: Final = "UnknownTransactionCommitResult"
 _SELECTION: Final = 5_000
@@ -204,7 +207,8 @@ class Store:
                     read_preference=ReadPreference.PRIMARY,
                 )
                 result = await work(session)
-                await _commit(session)
+                with span("commit", _COMMITTING, kind=SpanKind.CLIENT):
+                    await _commit(session)
                 return result
 
     async def end_abandoned(self, *, idle: timedelta) -> int:

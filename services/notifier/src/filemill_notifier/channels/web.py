@@ -13,6 +13,7 @@ from httpx_secure import SSRFProtectionError, httpx_ssrf_protection
 from standardwebhooks import Webhook
 
 from filemill_common.clock import utc_now
+from filemill_common.telemetry import current_traceparent
 from filemill_notifier.core.addresses import may_reach
 from filemill_notifier.core.deliveries import Delivery, Outcome
 
@@ -97,8 +98,8 @@ class Web:
         if self._keys:
             signed = (key.sign(delivery.id, now, body) for key in self._keys)
             headers["webhook-signature"] = " ".join(signed)
-        if delivery.traceparent:
-            headers["traceparent"] = delivery.traceparent
+        if traceparent := current_traceparent() or delivery.traceparent:
+            headers["traceparent"] = traceparent
         return headers
 
 
