@@ -101,6 +101,12 @@ class TestSelectors:
             assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
             assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
 
+    def test_of_disruption_budgets_cover_what_operators_keep_several_of(self, rendered: Rendered) -> None:
+        budgets = [each["spec"]["selector"]["matchLabels"] for each in rendered.all("PodDisruptionBudget")]
+        for kind, component in (("RabbitmqCluster", "rabbitmq"), ("MongoDBCommunity", "mongodb")):
+            kept = bool(rendered.all(kind))
+            assert ({"app.kubernetes.io/component": component} in budgets) == kept
+
 
 class TestScaling:
     def test_is_of_what_is_there_and_sets_nothing_back(self, rendered: Rendered) -> None:
