@@ -27,6 +27,7 @@ OLDEST_KUBECTL: Final = 27
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "keda.sh/v1alpha1/ScaledObject": keda.ScaledObject,
     "monitoring.coreos.com/v1/PodMonitor": prometheus.PodMonitor,
+    "monitoring.coreos.com/v1/PrometheusRule": prometheus.PrometheusRule,
 }
 """Kinds for which a package has their schema."""
 

@@ -12,6 +12,7 @@ def main(command: str) -> int:
     match command:
         case "write":
             rules.FILE.write_text(rules.text())
+            rules.MANIFEST.write_text(rules.manifest())
             for path, text in dashboards.files().items():
                 path.write_text(text)
             listing.MANUAL.write_text(listing.manual())

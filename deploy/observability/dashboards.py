@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.observability.boards import DASHBOARDS
-from deploy.observability.panels import Dashboard, Panel
+from deploy.observability.panels import JOB, Dashboard, Panel
 
 FOLDER: Final = Path(__file__).with_name("dashboards")
 
@@ -68,7 +68,7 @@ def _starts() -> dict[str, Any]:
         "datasource": _SOURCE,
         "enable": True,
         "iconColor": "blue",
-        "expr": 'process_start_time_seconds{job=~".*(gateway|scheduler|worker|notifier|services).*"} * 1000',
+        "expr": f"process_start_time_seconds{{{JOB}}} * 1000",
         "useValueForTime": True,
         "titleFormat": "{{job}} started",
         "textFormat": "{{instance}}",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deploy.observability.panels import POOL, TYPE, Dashboard, line, number, quantile, rate
+from deploy.observability.panels import JOB, POOL, TYPE, Dashboard, line, number, quantile, rate
 
 WORKFLOWS: Final = Dashboard(
     "workflows",
@@ -284,13 +284,17 @@ CAPACITY: Final = Dashboard(
             (
                 line(
                     "Processor time",
-                    ("sum by (job) (rate(process_cpu_seconds_total[$__rate_interval]))", "{{job}}"),
+                    (rate(f"process_cpu_seconds_total{{{JOB}}}", "job"), "{{job}}"),
                     unit="percentunit",
                 ),
-                line("Memory", ("sum by (job) (process_resident_memory_bytes)", "{{job}}"), unit="bytes"),
+                line(
+                    "Memory",
+                    (f"sum by (job) (process_resident_memory_bytes{{{JOB}}})", "{{job}}"),
+                    unit="bytes",
+                ),
                 line(
                     "Open files",
-                    ("max by (job) (process_open_fds / process_max_fds)", "{{job}}"),
+                    (f"max by (job) (process_open_fds{{{JOB}}} / process_max_fds)", "{{job}}"),
                     unit="percentunit",
                 ),
                 line("Broker's free disk", "min(rabbitmq_disk_space_available_bytes)", unit="bytes"),

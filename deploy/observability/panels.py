@@ -62,5 +62,11 @@ def quantile(quantile: float, metric: str, by: str = "", matching: str = "") -> 
     return f"histogram_quantile({quantile:g}, sum by ({labels}) ({rates}))"
 
 
+SERVICES: Final = ("gateway", "scheduler", "worker", "notifier")
+"""What Prometheus calls the jobs that look at them."""
+
+JOB: Final = f'job=~"{"|".join(SERVICES)}"'
+"""Ours alone: what every process has, others that the same Prometheus sees have too."""
+
 TYPE: Final = 'type=~"$type"'
 POOL: Final = 'pool=~"$pool"'

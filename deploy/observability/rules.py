@@ -1,4 +1,4 @@
-"""Recording and alerting rules, as values; ``rules.yaml`` is what they come to."""
+"""Recording and alerting rules, as values; ``rules.yaml`` is what they come to, here and below ``k8s``."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 FILE: Final = Path(__file__).with_name("rules.yaml")
+MANIFEST: Final = Path(__file__).parents[1] / "k8s" / "components" / "prometheus" / "rules.yaml"
 RUNBOOK: Final = "docs/operations.md#"
 
 _LOST: Final = 'filemill_attempts_total{outcome="lost"}'
@@ -16,6 +17,12 @@ _NOBODY: Final = (
     r'filemill:queue_consumers{queue=~"scheduler\\..+|worker\\..+|notifier\\.events"} == 0'
     # A slot with a long task does not consume, so a pool that is busy may have no consumer.
     " unless on (queue) label_replace(sum by (pool) (filemill_worker_busy_slots) > 0,"
+    ' "queue", "worker.$1", "pool", "(.+)")'
+    # On Kubernetes a pool without work is scaled down to none, and needs some minutes to come back.
+    " unless on (queue) label_replace(label_replace("
+    'min by (deployment) (min_over_time(kube_deployment_spec_replicas{deployment=~"worker-.+"}[10m])) == 0,'
+    ' "pool", "$1", "deployment", "worker-(.+)")'
+    " unless on (pool) max by (pool) (filemill_pool_oldest_waiting_seconds) > 600,"
     ' "queue", "worker.$1", "pool", "(.+)")'
 )
 
@@ -107,14 +114,16 @@ Google, "The Site Reliability Workbook", chapter 5: multi-window, multi-burn-rat
 """
 
 RECORDS: Final = (
-    # Of a broker that shows each queue, by either of its two ways.
+    # Of a broker that shows each queue, by either of its two ways; not of both, which would count twice.
     Record(
         "filemill:queue_messages",
-        'sum by (queue) (rabbitmq_detailed_queue_messages or rabbitmq_queue_messages{queue!=""})',
+        "sum by (queue) (rabbitmq_detailed_queue_messages)"
+        ' or sum by (queue) (rabbitmq_queue_messages{queue!=""})',
     ),
     Record(
         "filemill:queue_consumers",
-        'sum by (queue) (rabbitmq_detailed_queue_consumers or rabbitmq_queue_consumers{queue!=""})',
+        "sum by (queue) (rabbitmq_detailed_queue_consumers)"
+        ' or sum by (queue) (rabbitmq_queue_consumers{queue!=""})',
     ),
     Record(
         "filemill:worker_saturation:ratio",
@@ -260,8 +269,24 @@ def document(*, quick: bool = False) -> dict[str, Any]:
 
 def text(*, quick: bool = False) -> str:
     """Write the rules as YAML."""
+    return _yaml(document(quick=quick))
+
+
+def manifest() -> str:
+    """Write the rules as an object of the Prometheus operator's."""
+    return _yaml(
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "filemill"},
+            "spec": document(),
+        }
+    )
+
+
+def _yaml(written: dict[str, Any]) -> str:
     head = "# Made by `python -m deploy.observability write` from rules.py; a test compares them.\n"
-    return head + yaml.safe_dump(document(quick=quick), sort_keys=False, width=120, allow_unicode=True)
+    return head + yaml.safe_dump(written, sort_keys=False, width=120, allow_unicode=True)
 
 
 def _records() -> Iterator[dict[str, Any]]:

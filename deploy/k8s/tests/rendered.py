@@ -12,7 +12,13 @@ from typing import Any, Final
 import yaml
 
 HERE: Final = Path(__file__).parents[1]
-BUILDS: Final = ("overlays/dev", "overlays/staging", "overlays/prod", "tests/combinations/no-operators")
+BUILDS: Final = (
+    "overlays/dev",
+    "overlays/staging",
+    "overlays/prod",
+    "tests/combinations/no-operators",
+    "tests/combinations/watched",
+)
 KUBECTL: Final = Path(sys.executable).with_name("kubectl")
 
 Manifest = dict[str, Any]
@@ -66,6 +72,11 @@ class Rendered:
     def one(self, kind: str, name: str) -> Manifest:
         [found] = [each for each in self.all(kind) if each["metadata"]["name"] == name]
         return found
+
+    def settings(self) -> dict[str, str]:
+        """Give what all services are told."""
+        [found] = [each["data"] for each in self.all("ConfigMap") if "FILEMILL_TOPOLOGY" in each["data"]]
+        return dict(found)
 
     def pods(self) -> tuple[Pod, ...]:
         return tuple(Pod(each) for each in self.all("Deployment", "StatefulSet", "Job"))

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, Final
 
 from deploy.k8s.tests.rendered import Rendered
+from deploy.k8s.tests.scraped import BROKER, selected
 from filemill_notifier.core.addresses import INSIDE
 
 PORTS: Final = (53, 80, 443, 4369, 5672, 6443, 8080, 15672, 15692, 25672, 27017)
@@ -14,18 +15,6 @@ INTERNAL: Final = ("10.96.0.1", "172.16.3.4", "192.168.0.10", "100.64.0.1", "127
 OPEN: Final = ("8.8.8.8", "2606:4700::1111")
 
 Labels = dict[str, str]
-COMPONENT: Final = "app.kubernetes.io/component"
-
-
-def selected(selector: dict[str, Any], labels: Labels) -> bool:
-    """Tell whether a label selector, as Kubernetes has them, takes these labels."""
-    if not selector.get("matchLabels", {}).items() <= labels.items():
-        return False
-    for each in selector.get("matchExpressions", ()):
-        assert each["operator"] == "In"
-        if labels.get(each["key"]) not in each["values"]:
-            return False
-    return True
 
 
 class Network:
@@ -35,7 +24,7 @@ class Network:
         self._policies = [each["spec"] for each in rendered.all("NetworkPolicy")]
         self.pods: dict[str, Labels] = {pod.component: dict(pod.labels) for pod in rendered.pods()}
         if rendered.all("RabbitmqCluster"):  # which labels its pods so
-            self.pods["rabbitmq"] = {COMPONENT: "rabbitmq", "app.kubernetes.io/name": "rabbitmq"}
+            self.pods["rabbitmq"] = dict(BROKER)
         for mongodb in rendered.all("MongoDBCommunity"):
             template = mongodb["spec"]["statefulSet"]["spec"]["template"]
             self.pods["mongodb"] = template["metadata"]["labels"]

@@ -101,12 +101,11 @@ class TestSelectors:
             assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
             assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
 
-    def test_of_monitors_find_pods_with_the_port(self, rendered: Rendered) -> None:
-        for monitor in rendered.all("PodMonitor"):
-            if monitor["metadata"]["name"] == "services":
-                [endpoint] = monitor["spec"]["podMetricsEndpoints"]
-                for pod in rendered.services():
-                    assert endpoint["port"] in {port["name"] for port in pod.container["ports"]}
+    def test_of_disruption_budgets_cover_what_operators_keep_several_of(self, rendered: Rendered) -> None:
+        budgets = [each["spec"]["selector"]["matchLabels"] for each in rendered.all("PodDisruptionBudget")]
+        for kind, component in (("RabbitmqCluster", "rabbitmq"), ("MongoDBCommunity", "mongodb")):
+            kept = bool(rendered.all(kind))
+            assert ({"app.kubernetes.io/component": component} in budgets) == kept
 
 
 class TestScaling:
@@ -139,13 +138,12 @@ class TestOperators:
             assert path.read_text() == text, f"run python {operators.__file__}"
 
     def test_are_told_of_the_pools_and_partitions_that_services_are_told_of(self, rendered: Rendered) -> None:
-        [shared] = rendered.all("ConfigMap")
-        assert shared["data"]["FILEMILL_PARTITIONS"] == str(Topology().partitions)
-        assert json.loads(shared["data"].get("FILEMILL_POOLS", json.dumps(dict(POOLS)))) == {
+        shared = rendered.settings()
+        assert shared["FILEMILL_PARTITIONS"] == str(Topology().partitions)
+        assert json.loads(shared.get("FILEMILL_POOLS", json.dumps(dict(POOLS)))) == {
             pool: list(patterns) for pool, patterns in POOLS.items()
         }
 
     def test_or_the_setup_make_users_where_somebody_else_declares(self, rendered: Rendered) -> None:
-        [shared] = rendered.all("ConfigMap")
-        assert shared["data"]["FILEMILL_TOPOLOGY"] == "given"
+        assert rendered.settings()["FILEMILL_TOPOLOGY"] == "given"
         assert bool(rendered.all("User")) != bool(rendered.all("Job"))

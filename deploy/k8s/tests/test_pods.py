@@ -212,8 +212,7 @@ class TestRestrictions:
 
 
 def test_slots_are_what_one_more_worker_is_started_for(prod: Rendered) -> None:
-    [shared] = prod.all("ConfigMap")
-    slots = json.loads(shared["data"]["FILEMILL_WORKER_SLOTS"])
+    slots = json.loads(prod.settings()["FILEMILL_WORKER_SLOTS"])
 
     assert slots.keys() == POOLS.keys()
     assert slots == {

@@ -99,6 +99,10 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
             f'{_QUEUE}_consumers{{queue="parking-lot"}}': "0x60",
             f'{_QUEUE}_consumers{{queue="worker.video"}}': "0x60",
             'filemill_worker_busy_slots{pool="video"}': "2x60",
+            # Scaled down to none until five minutes ago.
+            f'{_QUEUE}_consumers{{queue="worker.model"}}': "0x60",
+            'kube_deployment_spec_replicas{deployment="worker-model"}': "0x35 1x25",
+            'filemill_pool_oldest_waiting_seconds{pool="model"}': "0x35 0+60x25",
         },
         {"queue": "worker.video"},
     ),
@@ -150,6 +154,30 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
 }
 """Alert to: a story in which it fires after forty minutes, one in which it does not, and its labels."""
 
+FIRING_TOO: tuple[tuple[str, Series, dict[str, str]], ...] = (
+    # Scaled down to none, but what has waited for so long should have been seen.
+    (
+        "FilemillNoConsumer",
+        {
+            f'{_QUEUE}_consumers{{queue="worker.model"}}': "0x60",
+            'kube_deployment_spec_replicas{deployment="worker-model"}': "0x60",
+            'filemill_pool_oldest_waiting_seconds{pool="model"}': "700x60",
+        },
+        {"queue": "worker.model"},
+    ),
+    # There should be some, and have been for long; another pool is at none.
+    (
+        "FilemillNoConsumer",
+        {
+            f'{_QUEUE}_consumers{{queue="worker.model"}}': "0x60",
+            'kube_deployment_spec_replicas{deployment="worker-model"}': "1x60",
+            'kube_deployment_spec_replicas{deployment="worker-video"}': "0x60",
+        },
+        {"queue": "worker.model"},
+    ),
+)
+"""More stories in which alerts fire."""
+
 _GATEWAY = {"filemill_http_requests_under_way": "0x60"}
 
 
@@ -172,6 +200,7 @@ def asked(alert: str, series: Series, expected: list[dict[str, str]]) -> dict[st
 class TestRules:
     def test_written_down_are_those_of_the_code(self) -> None:
         assert rules.FILE.read_text() == rules.text(), "python -m deploy.observability write"
+        assert rules.MANIFEST.read_text() == rules.manifest(), "python -m deploy.observability write"
 
     def test_are_each_tried_both_ways(self) -> None:
         assert set(CASES) == set(rules.names())
@@ -204,18 +233,42 @@ class TestRules:
         for alert, (firing, quiet, labels) in CASES.items():
             tests.append(asked(alert, firing, [{**labels, "severity": each} for each in by_name[alert]]))
             tests.append(asked(alert, quiet, []))
-        (tmp_path / "tests.yaml").write_text(
-            yaml.safe_dump({"rule_files": [str(file)], "evaluation_interval": "1m", "tests": tests})
+        for alert, firing, labels in FIRING_TOO:
+            tests.append(asked(alert, firing, [{**labels, "severity": each} for each in by_name[alert]]))
+
+        told_to_promtool(tmp_path, tests)
+
+    @pytest.mark.parametrize("what", ["messages", "consumers"])
+    def test_count_a_queue_once_that_is_shown_in_both_ways(self, tmp_path: Path, what: str) -> None:
+        (tmp_path / "rules.yaml").write_text(without_annotations())
+        shown = {
+            f'{_QUEUE}_{what}{{job="rabbitmq-queues",queue="worker.video"}}': "3x60",
+            f'rabbitmq_queue_{what}{{job="rabbitmq",queue="worker.video"}}': "3x60",
+            f'rabbitmq_queue_{what}{{job="rabbitmq"}}': "9x60",
+        }
+        name = f"filemill:queue_{what}"
+        sample = {"labels": f'{name}{{queue="worker.video"}}', "value": 3}
+        test = asked("FilemillNoGateway", {**_GATEWAY, **shown}, [])
+
+        told_to_promtool(
+            tmp_path,
+            [{**test, "promql_expr_test": [{"expr": name, "eval_time": "40m", "exp_samples": [sample]}]}],
         )
 
-        done = subprocess.run(
-            [PROMTOOL, "test", "rules", str(tmp_path / "tests.yaml")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
-        assert done.returncode == 0, done.stdout + done.stderr
+def told_to_promtool(folder: Path, tests: list[dict[str, Any]]) -> None:
+    """Have the rules in a folder tested, which must go well."""
+    file = folder / "tests.yaml"
+    rules_and_tests = {
+        "rule_files": [str(folder / "rules.yaml")],
+        "evaluation_interval": "1m",
+        "tests": tests,
+    }
+    file.write_text(yaml.safe_dump(rules_and_tests))
+
+    done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def without_annotations() -> str:
