@@ -17,7 +17,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import deciding, language, large, overload
+from benchmarks import deciding, language, large, overload, telemetry
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
@@ -145,6 +145,7 @@ _OTHERS: Mapping[str, Callable[[], None]] = {
     "deciding": deciding.main,
     "language": language.main,
     "large": large.main,
+    "telemetry": telemetry.main,
 }
 
 

@@ -1,6 +1,7 @@
 """What people read: tables, bars and sentences. Programs read JSON instead."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,7 @@ from filemill_client.documents import Document, yaml_of
 from filemill_client.errors import ClientError, RefusedError
 from filemill_client.progress import Row, Shown, counts, depths, select
 from filemill_client.shapes import Json, Kind, Problem, StoredFile, Template, Validation, is_final
+from filemill_client.timeline import Part
 from filemill_client.transfers import Downloaded
 
 _STYLES: Final[Mapping[str, str]] = {
@@ -189,6 +191,54 @@ def _result(item: Json) -> str:
     child = f"workflow {item['child']}" if item.get("child") else None
     said = None if is_final(item) else item.get("message")
     return plain(file or item.get("reason") or child or said).removeprefix("filemill:///")
+
+
+def trace(parts: Sequence[Part], now: datetime, width: int) -> RenderableType:
+    """Draw when each part waited (thin) and ran (thick), all on one scale.
+
+    Args:
+        parts: Of one run.
+        now: Until when what has not ended goes on.
+        width: Columns for the stretch of time.
+    """
+    times = [time for part in parts for time in (part.asked, part.began, part.ended) if time]
+    first, last = min(times), max(times)
+    if any(part.began and not part.ended for part in parts):
+        last = max(last, now)
+    table = Table.grid(padding=(0, 1))
+    for part in parts:
+        took = (part.ended or last) - part.began if part.began else None
+        table.add_row(
+            Text(f"{'  ' * part.depth}{plain(part.label)}", no_wrap=True),
+            _stretch(part, first, last, width),
+            Text(_took(took), justify="right"),
+            status(part.status) if part.status else Text(),
+            Text(plain(part.note) if part.note else "", style="dim", overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def _took(time: timedelta | None) -> str:
+    if time is None:
+        return "-"
+    count = time / timedelta(seconds=1)
+    return f"{count * 1000:.0f} ms" if count < 1 else seconds(count)
+
+
+def _stretch(part: Part, first: datetime, last: datetime, width: int) -> Text:
+    def column(time: datetime) -> int:
+        return round((time - first) / max(last - first, timedelta(milliseconds=1)) * width)
+
+    began = column(part.began) if part.began else None
+    asked = column(part.asked) if part.asked else began
+    if began is None or asked is None:
+        return Text(" " * width)
+    ended = min(width, max(began + 1, column(part.ended or last)))
+    began = min(began, ended - 1)
+    waited = max(0, began - asked)
+    line = Text(" " * (began - waited) + "·" * waited, style="dim")
+    line.append("━" * (ended - began), style=_STYLES.get(part.status, ""))
+    return line.append(" " * (width - ended))
 
 
 def deliveries(items: Sequence[Json]) -> Table:

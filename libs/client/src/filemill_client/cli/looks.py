@@ -1,6 +1,7 @@
 """Commands that only look."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -9,13 +10,16 @@ from filemill_client import render
 from filemill_client.cli.runs import Id
 from filemill_client.cli.session import Session
 from filemill_client.errors import InvalidArgumentError
-from filemill_client.shapes import Json, Page
+from filemill_client.shapes import Json, Kind, Page
+from filemill_client.timeline import Run, parts
 
 Limit = Annotated[int, typer.Option(min=1, help="The most to list.")]
 Statuses = Annotated[list[str] | None, typer.Option("--status", help="Only of this status; may be repeated.")]
 Cursor = Annotated[str | None, typer.Option(help="Go on where a list ended: its `next`.")]
 
 _PAGE: Final = 200
+_MOST: Final = 10_000
+"""Tasks of a run that are looked at."""
 
 
 def list_(
@@ -64,6 +68,37 @@ def show(session: Session, of: Id) -> None:
     _, document = session.client.find(of)
     session.out.document(document)
     session.out.show(*render.details(dict(document)))
+
+
+def trace(session: Session, of: Id) -> None:
+    """Show what a workflow or task did when.
+
+    Steps, their attempts, runs within, and what was sent: thin lines waited, thick ones ran. The times are
+    those that were stored, so no tracing backend is needed.
+    """
+    kind, document = session.client.find(of)
+    run = _run(session, kind, dict(document))
+    found = tuple(parts(run))
+    session.out.document({"id": document["id"], "parts": [part.document() for part in found]})
+    session.out.show(render.trace(found, datetime.now(UTC), width=40))
+
+
+def _run(session: Session, kind: Kind, document: Json) -> Run:
+    of = document["id"]
+    tasks: list[Json] = []
+    if kind == "workflow":
+        tasks = pages(
+            lambda at, most: session.client.tasks(workflow_id=of, limit=most, cursor=at), _MOST, None
+        )["items"]
+    about = {"workflow_id" if kind == "workflow" else "task_id": of}
+    sent = session.client.deliveries(**about, limit=_PAGE)["items"]
+    children = [each["child"] for each in document.get("steps", []) if each.get("child")]
+    return Run(
+        document,
+        tasks,
+        sent,
+        {child: _run(session, "workflow", dict(session.client.workflow(child))) for child in children},
+    )
 
 
 def deliveries(
@@ -117,6 +152,7 @@ def pages(ask: Callable[[str | None, int], Page], limit: int, cursor: str | None
 COMMANDS: Final = (
     ("list", list_, "Example: filemill list --tasks --status failed --label album=summer --json"),
     ("show", show, None),
+    ("trace", trace, "Example: filemill trace 0195c7e2-5a7c-7b1e-9d53-0c1f7a3f2b10"),
     ("deliveries", deliveries, None),
     ("task-types", task_types, None),
 )
