@@ -90,6 +90,25 @@ class TestLooks:
         ]
         assert gateway.requests[0].query == {"workflow_id": ["w1"], "limit": ["20"]}
 
+    def test_trace_tells_of_runs_within_and_of_what_was_sent(self, gateway: Gateway, filemill: Run) -> None:
+        run = workflow() | {"steps": [step("sub", "completed", type="subworkflow", child="w2")]}
+        sent = {"channel": "email", "status": "pending", "event_type": "x", "created_at": run["created_at"]}
+        gateway.on("GET", "/v1/workflows/w1", shows(run))
+        gateway.on("GET", "/v1/workflows/w2", shows(workflow(inner="completed")))
+        gateway.on("GET", "/v1/tasks", shows({"items": [], "next": None}))
+        gateway.on("GET", "/v1/deliveries", shows({"items": [sent], "next": None}))
+
+        told = json.loads(filemill("trace", "w1", "--json").stdout)["parts"]
+
+        assert [(part["depth"], part["label"]) for part in told] == [
+            (0, run["name"]),
+            (1, "sub"),
+            (2, run["name"]),
+            (3, "inner"),
+            (3, "email"),
+            (1, "email"),
+        ]
+
     def test_task_types_name_their_options(self, gateway: Gateway, filemill: Run) -> None:
         options: Json = {"properties": {"seconds": {}, "loud": {}}}
         sleep = {"name": "sleep", "title": "Wait", "needs_input": False, "options": options}
@@ -162,6 +181,7 @@ class TestHelp:
             "delete",
             "list",
             "show",
+            "trace",
             "deliveries",
             "task-types",
         ],
