@@ -166,6 +166,7 @@ class TestPrometheus:
         assert "prometheus" not in planned().programs
         assert command[command.index("--web.listen-address") + 1] == "127.0.0.1:20005"
         assert own.doors()["Metrics"] == "http://127.0.0.1:20005"
+        assert own.program("gateway").environment["FILEMILL_METRICS_URL"] == own.doors()["Metrics"]
         assert "[program:prometheus]" in own.files()[HOME / "run" / "supervisor.conf"]
 
     def test_looks_at_each_replica_and_at_each_queue_that_lasts(self) -> None:

@@ -1,11 +1,13 @@
 """The page as it is written: what it shows, in which language, and that nothing in it can do harm."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from filemill_common.store import Store, StoreUnavailableError
 from filemill_gateway.page.examples import EXAMPLES
@@ -33,6 +35,15 @@ async def shown(world: World, path: str, **headers: str) -> str:
     answer = await world.client.get(path, headers={"accept-language": "en", **headers})
     assert answer.status_code == 200, answer.text
     return answer.text
+
+
+class TestTheWayToMetrics:
+    async def test_is_shown_where_there_is_one(self, world: World, app: FastAPI) -> None:
+        without = await shown(world, "/")
+        app.state.dependencies = replace(app.state.dependencies, metrics_url="http://127.0.0.1:9090/")
+
+        assert "Metrics" not in without
+        assert '<a href="http://127.0.0.1:9090/">Metrics</a>' in await shown(world, "/")
 
 
 class TestRuns:

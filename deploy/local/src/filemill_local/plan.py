@@ -200,6 +200,8 @@ class Plan:
         }
         if service_of(name) != "worker":
             environment["FILEMILL_MONGO_URL"] = self.mongo_url
+        if service_of(name) == "gateway" and MONITORING in self.programs:
+            environment["FILEMILL_METRICS_URL"] = self.address(MONITORING)
         if service_of(name) == "notifier":
             environment |= {
                 "FILEMILL_SMTP_HOST": "127.0.0.1",

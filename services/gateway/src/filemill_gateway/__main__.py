@@ -53,6 +53,7 @@ async def serving(settings: GatewaySettings, context: Context) -> AsyncIterator[
         admission=admission,
         lot=bus.lot,
         limits=Limits(upload=settings.max_upload),
+        metrics_url=str(settings.metrics_url) if settings.metrics_url else None,
     )
     context.serve(create_app(dependencies, router(context.health)))
     watching = [

@@ -87,7 +87,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """All that the gateway needs of the world."""
+    """All that the gateway needs of the world.
+
+    Attributes:
+        metrics_url: Where people look at metrics, for the page to link to.
+    """
 
     publisher: Publisher
     queries: Queries
@@ -100,6 +104,7 @@ class Dependencies:
     admission: Admission
     lot: Lot
     limits: Limits = Limits()
+    metrics_url: str | None = None
 
 
 def _of(request: Request) -> Dependencies:

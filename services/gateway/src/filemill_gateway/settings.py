@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, HttpUrl
 
 from filemill_common.settings import StorageSettings, StoreSettings
 
@@ -18,6 +18,9 @@ class GatewaySettings(StoreSettings, StorageSettings):
     )
     max_backlog: int = Field(
         10_000, ge=0, description="Messages that may wait for the scheduler; beyond them nothing is taken."
+    )
+    metrics_url: HttpUrl | None = Field(
+        None, description="Where people look at metrics, Grafana or Prometheus; the page links to it."
     )
     metadata_cache_entries: int = Field(
         1_000, ge=0, le=1_000_000, description="Files whose metadata the process remembers."

@@ -128,6 +128,7 @@ def page(
     text = _environment.get_template(name).render(
         **values,
         say=Words(tongue),
+        metrics_url=request.app.state.dependencies.metrics_url,
         theme=theme if theme in THEMES else "",
         here=lambda **changes: _here(request, changes),
         elapsed=lambda since: max(0.0, (now - since).total_seconds()) if now else 0.0,
