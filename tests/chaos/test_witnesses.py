@@ -1,5 +1,7 @@
 """What the journal, the operation log and the crash points say."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,12 @@ class TestThePoints:
 def test_what_is_to_be_changed_must_be_there() -> None:
     with pytest.raises(AttributeError, match="no_such_method"):
         patch(Journal, "no_such_method", lambda original: original)
+
+
+def test_all_seeded_bugs_fit_the_code_as_it_is() -> None:
+    """One that changes what is no more would be found by nobody."""
+    seeded = "from tests.chaos.bugs import BUGS\nfor bug in BUGS.values(): bug.seed()\nprint(len(BUGS))"
+
+    printed = subprocess.run([sys.executable, "-c", seeded], check=True, capture_output=True, text=True)
+
+    assert int(printed.stdout) >= 15

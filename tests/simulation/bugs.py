@@ -338,7 +338,7 @@ bug(
     "a delivery is marked as made before the recipient has it",
     text(
         Sender,
-        "_send",
+        "_try",
         "    began = utc_now()\n",
         "    began = utc_now()\n"
         '    done = after_try(delivery, Outcome(ok=True, code="200"), began=began, now=began)\n'

@@ -119,7 +119,12 @@ bug(
 bug(
     "subworkflow_outlives_its_parent",
     "a run goes on when the step that it stands for has ended",
-    text(subworkflows, "bring_in_line", "child is not None and child.is_open", "child is step"),
+    text(
+        subworkflows,
+        "bring_in_line",
+        "elif left.is_open and (over or",
+        "elif left.is_open and (over is None or",
+    ),
 )
 bug(
     "subworkflow_stays_when_deleted",

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation import bugs, bugs_language
+from tests.simulation.seeding import BUGS, Bug
 from tests.simulation.services import virtual_edges
 from tests.simulation.simulation import play
+
+SEEDED = (bugs, bugs_language)
+"""The modules that fill the table of bugs when they are imported."""
 
 SEEDS = 2_000
 AT_ONCE = 100
@@ -15,6 +20,16 @@ AT_ONCE = 100
 def edges() -> Iterator[None]:
     with virtual_edges():
         yield
+
+
+class TestSeededBugs:
+    def test_are_many(self) -> None:
+        assert len(BUGS) >= 30
+
+    @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+    def test_fit_the_code_as_it_is(self, bug: Bug) -> None:
+        with bug.seeded():
+            pass
 
 
 class TestEverySeed:
