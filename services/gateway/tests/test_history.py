@@ -79,7 +79,7 @@ class TestAHistory:
                     ],
                     "made": 0,
                     "outcome": None,
-                    "data": {"task_id": "t1", "output": {"$n": 1}},
+                    "data": {"task_id": "t1", "output": {"$n": 1}, "partition_key": "w1"},
                     "given": {},
                 }
             ],

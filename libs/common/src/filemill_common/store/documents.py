@@ -88,7 +88,16 @@ def history_of(run_id: str, *, first: int = 0, last: int | None = None) -> Docum
 
 
 def history_entries(document: Document) -> list[dict[str, Any]]:
-    """Read the events of a document of a history, with what became of each."""
+    """Read the events of a document of a history, with what became of each.
+
+    What they do not name is the run whose history it is.
+    """
     text = document["entries"]
     found: list[dict[str, Any]] = json.loads(zlib.decompress(text) if isinstance(text, bytes) else text)
+    root = document["workflow_id"]
+    for entry in found:
+        entry.setdefault("run", root)
+        entry["data"].setdefault("partition_key", root)
+        for change in entry.get("changes", ()):
+            change.setdefault("run", root)
     return found

@@ -93,12 +93,22 @@ def _chapters(history: Iterable[Folded], without: frozenset[str]) -> list[_Chapt
 
 
 def _entry(folded: Folded) -> tuple[str, set[str]]:
-    """Write what became of an event; name the runs that it concerned."""
-    said = folded.document()
-    runs = {folded.run, *(change["run"] for change in said.get("changes", ()))}
-    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    """Write what became of an event; name the runs within the outermost one that it concerned.
+
+    The outermost one is named by the document, and so in no event (`history_entries` names it again).
+    """
+    said, root = folded.document(), folded.root
+    runs = set()
+    for each in (said, *said.get("changes", ())):
+        if each["run"] == root:
+            del each["run"]
+        else:
+            runs.add(each["run"])
     event = folded.event
-    return f'{text[:-1]},"type":"{event.type}","data":{event.model_dump_json(exclude_defaults=True)}}}', runs
+    known = {"partition_key"} if event.partition_key == root else None
+    data = event.model_dump_json(exclude_defaults=True, exclude=known)
+    text = json.dumps({**said, "type": event.type}, ensure_ascii=False, separators=(",", ":"))
+    return f'{text[:-1]},"data":{data}}}', runs
 
 
 def _document(chapter: _Chapter, place: int, now: datetime) -> Document:
@@ -110,6 +120,6 @@ def _document(chapter: _Chapter, place: int, now: datetime) -> Document:
         "at": now,
         "entries": zlib.compress(text.encode(), 1) if len(text) > _LARGE else text,
     }
-    if children := chapter.runs - {chapter.root}:
-        document["runs"] = sorted(children)
+    if chapter.runs:
+        document["runs"] = sorted(chapter.runs)
     return document
