@@ -8,6 +8,7 @@ from filemill_common.events import TaskCommand, TaskCreated, WorkflowCommand, Wo
 from filemill_common.messaging.topology import PARKING_LOT
 from tests.simulation.documents import FINAL, state
 from tests.simulation.rules_book import Book
+from tests.simulation.rules_history import HistoryRules
 from tests.simulation.rules_notices import NoticeRules
 from tests.simulation.rules_runs import RunRules
 from tests.simulation.rules_scopes import ScopeRules
@@ -35,6 +36,7 @@ class Rules:
         self._steps = StepRules(self._book)
         self._scopes = ScopeRules(self._book)
         self._runs = RunRules(self._book)
+        self._history = HistoryRules(world)
         self._accepted: dict[str, tuple[Request, float]] = {}
         world.database.watchers.append(self._committed)
 
@@ -107,6 +109,7 @@ class Rules:
         world.hold("nothing is parked that is in order", ", ".join(parked), if_=not parked)
         self.notices.at_the_end()
         self._runs.at_the_end()
+        self._history.at_the_end()
         if world.is_fault_free:
             self._without_faults()
 

@@ -314,7 +314,7 @@ class Collection:
         wanted = condition.get("_id")
         if isinstance(wanted, str):
             candidates = [documents[wanted]] if wanted in documents else []
-        elif isinstance(wanted, dict):
+        elif isinstance(wanted, dict) and "$in" in wanted:
             candidates = [documents[each] for each in sorted(wanted["$in"]) if each in documents]
         else:
             candidates = list(documents.values())

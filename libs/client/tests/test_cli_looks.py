@@ -183,6 +183,7 @@ class TestHelp:
             "show",
             "trace",
             "deliveries",
+            "history",
             "task-types",
         ],
     )

@@ -39,7 +39,7 @@ def mongod_address(mongo_url: str) -> tuple[str, str]:
 @pytest.fixture
 async def store(session_store: Store) -> Store:
     """An empty store; its indexes are made once."""
-    for name in ("tasks", "workflows", "files", "file_metadata", "deliveries", "templates"):
+    for name in ("tasks", "workflows", "files", "file_metadata", "deliveries", "templates", "history"):
         await session_store.collection(name).delete_many({})
     return session_store
 

@@ -133,6 +133,19 @@ class Client:
         """List messages to people and programs: by ``status``, ``task_id``, ``workflow_id`` and so on."""
         return cast("Page", self._get("/v1/deliveries", filters))
 
+    def history(self, workflow_id: str, **filters: str | int | None) -> Page:
+        """List what happened to a workflow, the oldest first; by ``limit`` and ``cursor``."""
+        return cast("Page", self._get(f"{_path('workflow', workflow_id)}/history", filters))
+
+    def export_history(self, workflow_id: str, target: Path) -> int:
+        """Write a workflow's whole history to a local file, which is replaced; give its size in bytes.
+
+        Raises:
+            OSError: ``target`` cannot be written.
+        """
+        place = f"{_path('workflow', workflow_id)}/history/export"
+        return self._patiently(lambda: transfers.write_lines(self._http, place, target))
+
     def parked(self, **filters: str | int | None) -> Page:
         """List messages that no service could use: by ``code``, ``queue``, ``limit`` and ``cursor``."""
         return cast("Page", self._get("/v1/parked", filters))

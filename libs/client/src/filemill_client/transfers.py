@@ -147,6 +147,28 @@ def finish(part: Path, target: Path, remote: Remote) -> Downloaded:
     return Downloaded(target, size, digest, is_checked=remote.digest is not None)
 
 
+def write_lines(http: httpx.Client, place: str, target: Path) -> int:
+    """Write lines to a local file, which is replaced once all have arrived; give its size in bytes.
+
+    Raises:
+        DamagedFileError: It ended before its end.
+    """
+    part = target.with_name(f".{target.name}.part")
+    last = b""
+    with http.stream("GET", place) as answer:
+        check(answer)
+        with part.open("wb") as file:
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+                last = (last + chunk)[-1:]
+    if last != b"\n":
+        part.unlink()
+        raise DamagedFileError("what arrived ends in the middle of a line; ask for it again")
+    size = part.stat().st_size
+    part.replace(target)
+    return size
+
+
 def _digest(headers: httpx.Headers) -> str | None:
     found = _SHA_256.search(headers.get("Repr-Digest", ""))
     return f"sha256:{base64.b64decode(found[1]).hex()}" if found else None

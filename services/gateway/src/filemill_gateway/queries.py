@@ -1,7 +1,7 @@
 """What the gateway reads in MongoDB, as views; it writes no state of tasks and workflows."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -10,16 +10,27 @@ from pymongo import DESCENDING
 
 from filemill_common.clock import rfc3339
 from filemill_common.events import JsonObject, StoredFile, TaskStatus, TaskView, WorkflowStatus, WorkflowView
-from filemill_common.store import Document, Store, task_view, translated, workflow_input, workflow_view
-from filemill_common.store.documents import decode_json
-from filemill_common.store.indexes import DELIVERIES, FILE_METADATA, TASKS, WORKFLOWS
+from filemill_common.store import (
+    Document,
+    Session,
+    Store,
+    task_view,
+    translated,
+    workflow_input,
+    workflow_view,
+)
+from filemill_common.store.documents import decode_json, history_entries, history_of, history_place
+from filemill_common.store.indexes import DELIVERIES, FILE_METADATA, HISTORY, TASKS, WORKFLOWS
 from filemill_gateway.core.cursors import Cursor
+from filemill_gateway.core.history import HistoryItem, Place, items, write_place
 from filemill_gateway.core.workflows import StepShape, WorkflowShape, step_shape, workflow_shape
 
 View = TypeVar("View", TaskView, WorkflowView)
 Item = TypeVar("Item")
 
 _UNSHOWN: Final = {"definition": 0, "subworkflows": 0, "outputs": 0, "dependents": 0}
+_CHAPTERS: Final = 20
+"""Documents of a history that are read at once; one has 1 MB at the most, or one event that is larger."""
 _WORK: Final[Document] = {"kind": {"$in": [None, "task"]}}
 
 
@@ -48,6 +59,18 @@ class Snapshot:
 
     shape: WorkflowShape
     versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A run and those that it started, as they stood after one document of their history.
+
+    Attributes:
+        last: The place of that document.
+    """
+
+    shapes: tuple[WorkflowShape, ...]
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +110,8 @@ class Queries:
     """
 
     def __init__(self, store: Store, *, tenant: str = "default") -> None:
+        self._store = store
+        self._history = store.collection(HISTORY)
         self._tasks = store.collection(TASKS)
         self._workflows = store.collection(WORKFLOWS)
         self._deliveries = store.collection(DELIVERIES)
@@ -111,12 +136,16 @@ class Queries:
 
     async def snapshot(self, workflow_id: str) -> Snapshot | None:
         """Give a run with its steps; None if there is none, or it was deleted."""
+        return await self._snapshot(workflow_id)
+
+    async def _snapshot(self, workflow_id: str, session: Session | None = None) -> Snapshot | None:
+        of = {"_id": workflow_id, "tenant": self._tenant}
         with translated():
             # The run first: what ends it is stored with it, so steps read later are no older.
-            run = await self._workflows.find_one({"_id": workflow_id, "tenant": self._tenant}, _UNSHOWN)
+            run = await self._workflows.find_one(of, _UNSHOWN, session=session)
             if run is None or run.get("status") is None:
                 return None
-            found = self._tasks.find(_steps_of(workflow_id), _UNSHOWN)
+            found = self._tasks.find(_steps_of(workflow_id), _UNSHOWN, session=session)
             tasks = await found.sort("index", 1).to_list(None)
         steps = tuple(_step(task) for task in tasks)
         versions = {document["_id"]: int(document["version"]) for document in (run, *tasks)}
@@ -181,6 +210,60 @@ class Queries:
         """List what the notifier sent, or tries to, newest first."""
         found = await self._list(self._deliveries, wanted, (), limit, cursor)
         return _page([_plain(document) for document in found], found, limit)
+
+    async def history(
+        self, root: str, *, of: str | None, limit: int, start: Place | None = None
+    ) -> Page[HistoryItem]:
+        """List what happened to a run and those that it started, or to one of these alone, in order.
+
+        Args:
+            root: The outermost run.
+            of: The run whose events are wanted; None for all.
+            limit: The most of them.
+            start: Where to go on; None to begin.
+        """
+        start = start or Place()
+        found: list[HistoryItem] = []
+        condition = history_of(root, first=start.document) | ({} if of is None else {"runs": of})
+        with translated():
+            async for document in self._history.find(condition).sort("_id", 1).batch_size(_CHAPTERS):
+                place = history_place(document["_id"])
+                for index, item in items(history_entries(document), document["at"], of=of):
+                    if place == start.document and index < start.index:
+                        continue
+                    if len(found) == limit:
+                        return Page(tuple(found), write_place(Place(place, index), document["at"]))
+                    found.append(item)
+        return Page(tuple(found), None)
+
+    async def whole_history(self, root: str, *, last: int) -> AsyncIterator[HistoryItem]:
+        """Give all that happened to a run and those that it started, as far as the document at a place."""
+        with translated():
+            found = self._history.find(history_of(root, last=last)).sort("_id", 1).batch_size(_CHAPTERS)
+            async for document in found:
+                for _, item in items(history_entries(document), document["at"], of=None):
+                    yield item
+
+    async def standing(self, root: str) -> Standing:
+        """Show a run and those that it started as they stand, and how far their history goes with that."""
+
+        async def look(session: Session) -> Standing:
+            shapes: list[WorkflowShape] = []
+            rest = [root]
+            while rest:
+                run = rest.pop(0)
+                snapshot = await self._snapshot(run, session)
+                if snapshot is not None:
+                    shapes.append(snapshot.shape)
+                    started = {"workflow_id": run, "child": {"$ne": None}, "status": {"$ne": None}}
+                    children = self._tasks.find(started, {"child": 1}, session=session).sort("index", 1)
+                    rest += [each["child"] for each in await children.to_list(None)]
+            newest = await self._history.find_one(
+                history_of(root), {"_id": 1}, sort=[("_id", DESCENDING)], session=session
+            )
+            return Standing(tuple(shapes), history_place(newest["_id"]) if newest else -1)
+
+        return await self._store.in_transaction(look)
 
     async def metadata(self, digest: str, *, now: datetime) -> JsonObject | None:
         """Give what a probe found out about the content with a digest; None if that is not known."""

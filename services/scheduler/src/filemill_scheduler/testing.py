@@ -24,31 +24,31 @@ from filemill_common.events import (
 from filemill_common.ids import step_task_id
 from filemill_common.language import dump, load
 from filemill_scheduler.core import Decision, Loaded, Needs, Run, Task, concerns, fold
-from filemill_scheduler.core.state import replace
-from filemill_scheduler.core.view import FileKey
+from filemill_scheduler.core.history import Folded
+from filemill_scheduler.core.memory import Memory
 from filemill_scheduler.repository import READS, Fold, Updated
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 """When tests begin."""
 
 
-class MemoryRepository:
+class MemoryRepository(Memory):
     """Holds state as `Repository` does, without a server; time passes only when told to.
 
     Attributes:
+        history: When each event that is about a run was folded, and what became of it.
         reads: Rounds of reading that one fold gets.
         rounds: How many of them the last one took.
         touched: Documents that the last one read and wrote.
     """
 
     def __init__(self, *, reads: int = READS) -> None:
+        super().__init__()
         self.now = T0
         self.reads = reads
         self.rounds = 0
         self.touched = 0
-        self.tasks: dict[str, Task] = {}
-        self.runs: dict[str, Run] = {}
-        self.files: dict[FileKey, StoredFile] = {}
+        self.history: list[tuple[datetime, Folded]] = []
         self.outbox: dict[str, Event] = {}
         self.deferred: list[tuple[Event, datetime]] = []
 
@@ -66,7 +66,7 @@ class MemoryRepository:
         loaded = Loaded()
         needs = concerns(events)
         for reads in range(self.reads):
-            self._read(needs, loaded)
+            self.read(needs, loaded)
             answer = fold(loaded, events, self.now, reads < self.reads - 1)
             if isinstance(answer, Decision):
                 self.rounds = reads + 1
@@ -81,40 +81,13 @@ class MemoryRepository:
         for entry in entries:
             del self.outbox[entry]
 
-    def _read(self, needs: Needs, loaded: Loaded) -> None:
-        loaded.tasks.update({each: self.tasks.get(each) for each in needs.tasks})
-        loaded.runs.update({each: self.runs.get(each) for each in needs.runs})
-        loaded.files.update({each: self.files.get(each) for each in needs.files})
-        for run_id in needs.runs_open_tasks:
-            still_open = {
-                task.id: task for task in self.tasks.values() if task.workflow_id == run_id and task.is_open
-            }
-            loaded.tasks.update(still_open)
-            loaded.open_tasks[run_id] = frozenset(still_open)
-        for span in needs.spans:
-            run_id, first, last = span
-            steps = {
-                task.id: task
-                for task in self.tasks.values()
-                if task.workflow_id == run_id and first <= task.index <= last
-            }
-            loaded.tasks.update(steps)
-            loaded.spans[span] = frozenset(steps)
-        for run_id in needs.subworkflows:
-            root = self.runs.get(run_id)
-            loaded.subworkflows[run_id] = (root.subworkflows if root else None) or {}
-
     def _write(self, decision: Decision, before: Mapping[str, Task | None]) -> Updated:
         for task in decision.tasks:
             self._guard(task, self.tasks.get(task.id))
-            self.tasks[task.id] = replace(task, version=task.version + 1)
         for run in decision.runs:
             self._guard(run, self.runs.get(run.id))
-            self.runs[run.id] = replace(run, version=run.version + 1)
-        self.files.update({(tenant, file.path or ""): file for tenant, file in decision.aliases})
-        for run_id in decision.purged:
-            for task in [task for task in self.tasks.values() if task.workflow_id == run_id]:
-                self.tasks[task.id] = replace(task, status=None, version=task.version + 1)
+        self.keep(decision)
+        self.history.extend((self.now, folded) for folded in decision.history)
         entries = tuple(f"{len(self.outbox)}:{event.id}" for event in decision.durable)
         self.outbox.update(zip(entries, decision.durable, strict=True))
         self.deferred.extend(decision.deferred)

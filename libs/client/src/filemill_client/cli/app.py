@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from filemill_client.cli import control, definitions, files, looks, parked, runs
+from filemill_client.cli import control, definitions, files, history, looks, parked, runs
 from filemill_client.cli.session import command
 
 # \b keeps the lines of a paragraph as they are.
@@ -20,6 +20,7 @@ Examples:
   filemill rerun 0195c7e2-5a7c-7b1e-9d53-0c1f7a3f2b10
   filemill task video_thumbnail --input-file videos/holiday.mp4 --wait
   filemill list --status failed --json
+  filemill history 0195c7e2-5a7c-7b1e-9d53-0c1f7a3f2b10 --output run.jsonl
   filemill parked list
   filemill COMMAND --help
 
@@ -27,7 +28,8 @@ Examples:
 Exit codes:
     0  done; what was waited for is completed
     1  what was waited for failed, was cancelled or skipped, a file
-       arrived damaged, or one that was validated has problems
+       arrived damaged, one that was validated has problems, or a
+       history that was played comes to something else
     2  wrong usage, or a local file that cannot be read
     3  the gateway refused; each reason is shown
     4  no gateway could be reached, for as long as --patience says
@@ -52,8 +54,11 @@ for _name, _run, _examples in (
     *runs.COMMANDS,
     *control.COMMANDS,
     *looks.COMMANDS,
+    *history.COMMANDS,
 ):
     app.command(_name, epilog=_examples)(command(_run))
+
+app.command("replay", epilog=history.EXAMPLE)(history.replay)  # it asks no gateway
 
 for _group, _module in (("template", definitions), ("parked", parked)):
     _typer = typer.Typer(help=_module.HELP, no_args_is_help=True)

@@ -5,6 +5,7 @@ that BSON cannot hold, come back as they were, and nothing in them can ever be r
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ JSON_FIELDS: Final = frozenset(
     {"options", "template", "output", "checkpoint", "definition", "run_input", "outputs"}
 )
 """Fields that hold JSON text, in tasks and workflows."""
+
+
+_PLACE: Final = 16
+"""Hexadecimal digits of a place in a run's history."""
 
 
 def encode_json(value: object) -> str | None:
@@ -63,3 +68,36 @@ def _shown(document: Document, view: type[TaskView] | type[WorkflowView]) -> dic
         if document.get(name) is not None
     }
     return {**fields, "id": document["_id"]}
+
+
+def history_id(run_id: str, place: int) -> str:
+    """Name a document of a run's history, so that the names are in the order of the places."""
+    return f"{run_id}:{place:0{_PLACE}x}"
+
+
+def history_place(document_id: str) -> int:
+    """Read the place out of the name of a document of a history."""
+    return int(document_id[-_PLACE:], 16)
+
+
+def history_of(run_id: str, *, first: int = 0, last: int | None = None) -> Document:
+    """Find the documents of a run's history, from one place to another, both included."""
+    end = f"{run_id};" if last is None else history_id(run_id, last + 1)  # the character after the colon
+    # Another run's id may begin with this one and a colon.
+    return {"_id": {"$gte": history_id(run_id, first), "$lt": end}, "workflow_id": run_id}
+
+
+def history_entries(document: Document) -> list[dict[str, Any]]:
+    """Read the events of a document of a history, with what became of each.
+
+    What they do not name is the run whose history it is.
+    """
+    text = document["entries"]
+    found: list[dict[str, Any]] = json.loads(zlib.decompress(text) if isinstance(text, bytes) else text)
+    root = document["workflow_id"]
+    for entry in found:
+        entry.setdefault("run", root)
+        entry["data"].setdefault("partition_key", root)
+        for change in entry.get("changes", ()):
+            change.setdefault("run", root)
+    return found

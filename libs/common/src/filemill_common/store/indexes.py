@@ -14,6 +14,7 @@ FILES: Final = "files"
 FILE_METADATA: Final = "file_metadata"
 DELIVERIES: Final = "deliveries"
 TEMPLATES: Final = "templates"
+HISTORY: Final = "history"
 
 
 def _when(field: str, *, name: str) -> IndexModel:
@@ -51,6 +52,15 @@ INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     OUTBOX: (IndexModel([("due_at", ASCENDING)], name="due"),),
     FILES: (IndexModel([("tenant", ASCENDING), ("path", ASCENDING)], name="path"),),
     FILE_METADATA: (_gone_after("expires_at"),),
+    HISTORY: (
+        # Of the few documents whose run was deleted; the names of all find those of a run, in their order.
+        IndexModel(
+            [("expires_at", ASCENDING)],
+            name="ttl",
+            expireAfterSeconds=0,
+            partialFilterExpression={"expires_at": {"$type": "date"}},
+        ),
+    ),
     TEMPLATES: (
         IndexModel([("tenant", ASCENDING), ("name", ASCENDING), ("version", DESCENDING)], name="newest"),
     ),

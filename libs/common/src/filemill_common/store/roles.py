@@ -7,6 +7,7 @@ from filemill_common.store.indexes import (
     DELIVERIES,
     FILE_METADATA,
     FILES,
+    HISTORY,
     LOCKS,
     OUTBOX,
     TASKS,
@@ -22,13 +23,14 @@ ROLES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "gateway": {
         TASKS: _READ,
         WORKFLOWS: _READ,
+        HISTORY: _READ,
         FILE_METADATA: _READ,
         DELIVERIES: _READ,
         FILES: ("find", "insert", "update"),
         TEMPLATES: ("find", "insert"),
     },
     "scheduler": {
-        **dict.fromkeys((TASKS, WORKFLOWS, OUTBOX, LOCKS, FILES, FILE_METADATA), _OWN),
+        **dict.fromkeys((TASKS, WORKFLOWS, HISTORY, OUTBOX, LOCKS, FILES, FILE_METADATA), _OWN),
         TEMPLATES: ("createIndex",),  # it makes the indexes of all but the notifier's
     },
     "notifier": {DELIVERIES: _OWN},

@@ -40,7 +40,7 @@ CursorText = Annotated[str | None, Query(max_length=500, description="The `next`
 
 
 class Listed(BaseModel, Generic[Item]):
-    """A page of a list, newest first.
+    """A page of a list, newest first; a history has the oldest first.
 
     Attributes:
         next: What to send as ``cursor`` for the next page; null on the last one.

@@ -17,6 +17,7 @@ from filemill_common.events import (
 )
 from filemill_scheduler.core.commands import on_task_command, on_workflow_command
 from filemill_scheduler.core.creation import on_task_created, on_workflow_created, rejected, step_ids_of
+from filemill_scheduler.core.noting import Notes
 from filemill_scheduler.core.policy import DEFERRALS_ALLOWED, deferral_delay
 from filemill_scheduler.core.reports import on_check, on_report
 from filemill_scheduler.core.settling import settle_all
@@ -48,7 +49,7 @@ def concerns(events: Sequence[Event]) -> Needs:
                 runs.add(event.workflow_id)
                 tasks.update(step_ids_of(event))
             case WorkflowCommand():
-                runs.add(event.workflow_id)
+                runs.update((event.workflow_id, event.partition_key or event.workflow_id))
             case _:
                 pass  # refused in the fold
     return Needs(tasks=frozenset(tasks), runs=frozenset(runs))
@@ -78,6 +79,7 @@ def fold(
         TooDeepError: It is the last round, and one event alone needs more.
     """
     view = View(loaded, now=now, may_lapse=may_lapse, may_ask=may_ask)
+    notes = Notes(view)
     needs = Needs()
     for index, event in enumerate(events):
         if isinstance(event, Command) and view.has_ended(event.subject):
@@ -86,6 +88,7 @@ def fold(
         try:
             _apply(view, event)
             settle_all(view)
+            notes.note(event)
         except MissingError as missing:
             if not may_ask:
                 return _prefix(loaded, events[:index], now=now, may_lapse=may_lapse)
@@ -93,6 +96,7 @@ def fold(
             view.ended.clear()
             view.due.clear()
             view.burying.clear()
+            notes.forget()
         if view.changed >= BATCH_DOCUMENTS and not needs:
             return view.decision(index + 1)
     return needs or view.decision(len(events))

@@ -39,6 +39,7 @@ def begin_map(view: View, task: Task) -> None:
     run = view.run_of(task)
     taken = taken_id(known, run)
     if taken is not None:
+        view.taken.append(taken)
         raise NotReadyError("id_taken", f"the id of one of its items is that of another task, {taken!r}")
     at_once = slots(task)
     task = occupy(view, task, inside=Unmet(total=len(items)), queue=tuple(range(len(items)))[at_once:])

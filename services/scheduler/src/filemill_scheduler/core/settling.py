@@ -55,14 +55,22 @@ def _next(view: View) -> None:
 
 def _or_later(view: View, task: Task, do: Callable[[View, Task], None]) -> None:
     """Do something with a task, or none of it and ask for another look, if it needs what cannot be read."""
-    if view.may_ask:
+    if view.may_ask and not view.to_leave:
         do(view, task)
         return
+    step = f"{'settle' if do is _settle else 'begin'}:{task.id}"
+    is_left = step in view.to_leave
     before = view.mark()
     try:
-        do(view, task)
+        if not is_left:
+            do(view, task)
     except MissingError:
+        if view.may_ask:
+            raise
+        is_left = True
+    if is_left:
         view.back_to(before)
+        view.left.append(step)
         if do is _settle:
             task = view.put(replace(task, unsettled=True))
         view.owe(check(task, Saw.CONTINUE, at=task.completed_at or view.now, now=view.now))

@@ -94,6 +94,7 @@ def _create(view: View, step: Task) -> None:
     stubs = view.tasks(task.id for task in tasks)
     taken = taken_id(stubs, run)
     if taken is not None:
+        view.taken.append(taken)
         message = f"the id of one of its steps is that of another task, {taken!r}"
         fail(view, step, Failure(code="id_taken", message=message))
         return

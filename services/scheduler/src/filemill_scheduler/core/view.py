@@ -10,6 +10,7 @@ from typing import Any
 
 from filemill_common.events import Event, JsonObject, StoredFile
 from filemill_common.language.model import MAX_STEPS
+from filemill_scheduler.core.history import Change, Folded
 from filemill_scheduler.core.state import Run, Task, replace
 
 FileKey = tuple[str, str]
@@ -56,7 +57,12 @@ _NOTHING = Needs()
 
 @dataclass(slots=True)
 class Loaded:
-    """What was read, in one snapshot; None stands for what is not there."""
+    """What was read, in one snapshot; None stands for what is not there.
+
+    Attributes:
+        to_leave: Only when an event is played again: what was left to a `Check` (`View.left`), since the fold
+            of then could read no more.
+    """
 
     tasks: dict[str, Task | None] = field(default_factory=dict)
     runs: dict[str, Run | None] = field(default_factory=dict)
@@ -64,6 +70,7 @@ class Loaded:
     open_tasks: dict[str, frozenset[str]] = field(default_factory=dict)
     spans: dict[Span, frozenset[str]] = field(default_factory=dict)
     subworkflows: dict[str, JsonObject] = field(default_factory=dict)
+    to_leave: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ class Decision:
         parked: Events that were put off too often.
         retold: Requests that are stored now, to be told to whoever listens.
         ignored: How many reports were about closed attempts or known facts.
+        history: What became of each event that is about a run, in their order.
     """
 
     taken: int = 0
@@ -104,10 +112,11 @@ class Decision:
     parked: tuple[Parked, ...] = ()
     retold: tuple[Event, ...] = ()
     ignored: int = 0
+    history: tuple[Folded, ...] = ()
 
     @property
     def stores_nothing(self) -> bool:
-        """Whether no document changes and nothing is owed that must not be lost."""
+        """Whether no document changes and nothing is owed that must not be lost; history may be kept."""
         return not (self.tasks or self.runs or self.aliases or self.purged or self.deferred or self.durable)
 
     @property
@@ -129,7 +138,7 @@ Mark = dict[str, Any]
 
 _UNDONE = (
     "owed", "deferred", "parked", "retold", "purged", "metadata", "ignored", "ended", "due", "burying",
-    "_tasks", "_runs", "_files",
+    "changes", "_tasks", "_runs", "_files",
 )  # fmt: skip
 _key = attrgetter("key")
 
@@ -165,6 +174,16 @@ class View:
         """Tasks that may be able to begin."""
         self.burying: list[str] = []
         """Runs that are deleted once all of them has ended."""
+        self.history: list[Folded] = []
+        self.changes: list[Change] = []
+        """What the event in hand did to statuses and tries so far."""
+        self.told: dict[str, StoredFile | None] = {}
+        """What paths stood for when it asked."""
+        self.taken: list[str] = []
+        """Ids in the place of steps that are those of other tasks."""
+        self.left: list[str] = []
+        """What it left to a `Check`, as ``settle:<task>`` and ``begin:<task>``."""
+        self.to_leave = loaded.to_leave
         self._loaded = loaded
         self._tasks: dict[str, Task] = {}
         self._runs: dict[str, Run] = {}
@@ -217,6 +236,10 @@ class View:
             raise MissingError(Needs(runs=frozenset({run_id})))
         return self._loaded.runs[run_id]
 
+    def knows(self, run_id: str) -> bool:
+        """Whether it can be said, without reading more, whether there is such a run."""
+        return run_id in self._runs or run_id in self._loaded.runs
+
     def runs(self, run_ids: Iterable[str]) -> list[Run | None]:
         """Give runs as they now stand; asks for all that are missing at once."""
         wanted = tuple(run_ids)
@@ -237,11 +260,10 @@ class View:
     def file(self, tenant: str, path: str) -> StoredFile | None:
         """Tell what a path stands for now; a path set earlier in the same fold counts."""
         key = (tenant, path)
-        if key in self._files:
-            return self._files[key]
-        if key not in self._loaded.files:
+        if key not in self._files and key not in self._loaded.files:
             raise MissingError(Needs(files=frozenset({key})))
-        return self._loaded.files[key]
+        found = self.told[path] = self._files.get(key) or self._loaded.files[key]
+        return found
 
     def open_tasks(self, run_id: str) -> list[Task]:
         """Give all tasks of a run that have not ended, in the order of its definition."""
@@ -283,14 +305,20 @@ class View:
         """Let a task stand like this from now on."""
         task = replace(task, updated_at=self.now)
         before = self._tasks.get(task.id) or self._loaded.tasks.get(task.id)
-        if task.workflow_id is not None and (before is None or not before.is_open):
-            self._opened.setdefault(task.workflow_id, []).append(task.id)
+        if task.workflow_id is not None:
+            if before is None or not before.is_open:
+                self._opened.setdefault(task.workflow_id, []).append(task.id)
+            if before is None or task.status is not before.status or task.attempt != before.attempt:
+                self.changes.append((before, task))
         self._tasks[task.id] = task
         return task
 
     def put_run(self, run: Run) -> Run:
         """Let a run stand like this from now on."""
         run = replace(run, updated_at=self.now)
+        before = self._runs.get(run.id) or self._loaded.runs.get(run.id)
+        if before is None or run.status is not before.status:
+            self.changes.append((before, run))
         self._runs[run.id] = run
         return run
 
@@ -316,4 +344,5 @@ class View:
             parked=tuple(self.parked),
             retold=tuple(self.retold),
             ignored=self.ignored,
+            history=tuple(self.history),
         )

@@ -23,11 +23,12 @@ from filemill_common.store import (
     alias_update,
     translated,
 )
-from filemill_common.store.documents import decode_json
-from filemill_common.store.indexes import FILE_METADATA, FILES, OUTBOX, TASKS, WORKFLOWS
+from filemill_common.store.documents import decode_json, history_of
+from filemill_common.store.indexes import FILE_METADATA, FILES, HISTORY, OUTBOX, TASKS, WORKFLOWS
 from filemill_scheduler.core import Decision, Loaded, Needs, Task, concerns
 from filemill_scheduler.core.policy import TOMBSTONE_LIFE
 from filemill_scheduler.repository.documents import RUN_SHAPE, TASK_SHAPE, Write, metadata_update
+from filemill_scheduler.repository.history import Historian
 from filemill_scheduler.repository.outbox import entry_document
 from filemill_scheduler.repository.storetime import StoreTime
 
@@ -91,6 +92,7 @@ class Repository:
         self._files = Files(store)
         self._clock = clock
         self._metadata_life = metadata_life
+        self._historian = Historian()
         self._confirmed: list[str] = []
         self._has_confirmed = asyncio.Event()
 
@@ -239,7 +241,19 @@ class Repository:
                 },
                 session=session,
             )
+        await self._write_history(session, loaded, decision, now)
         return await self._write_outbox(session, decision, now, confirmed)
+
+    async def _write_history(
+        self, session: Session, loaded: Loaded, decision: Decision, now: datetime
+    ) -> None:
+        history = self._store.collection(HISTORY)
+        documents = self._historian.documents(decision.history, loaded, now=now, without=decision.purged)
+        if documents:
+            await history.insert_many(documents, ordered=False, session=session)
+        for run_id in decision.purged:
+            # Only marked: to remove what may be many documents is not for a transaction that others wait for.
+            await history.update_many(history_of(run_id), {"$set": {"expires_at": now}}, session=session)
 
     async def _write_outbox(
         self, session: Session, decision: Decision, now: datetime, confirmed: list[str]
