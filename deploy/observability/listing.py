@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-MANUAL: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+MANUAL: Final = Path(__file__).parents[2] / "docs" / "telemetry.md"
 
 _BEGIN: Final = "<!-- metrics: made by `python -m deploy.observability write` -->\n"
 _END: Final = "<!-- end of metrics -->\n"
