@@ -23,6 +23,9 @@ _RABBITMQCTL: Final = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 _HOPE: Final = 30.0
 """Seconds in which a program that was started should be ready."""
 
+_GETTING_UP: Final = 120.0
+"""Seconds in which a broker that was killed is there again, however much it holds."""
+
 _BACKLOG: Final = 1_200
 """More events than a scheduler folds at once."""
 
@@ -190,13 +193,19 @@ class Faults:
                 await self._rabbitmqctl(setting, good)
 
     async def _rabbitmqctl(self, *arguments: str) -> None:
+        """Tell the broker something; one that was killed may take a while to get up with all that it holds."""
         environment = {**os.environ, **self._stack.plan.program("rabbitmq").environment}
-        process = await asyncio.create_subprocess_exec(
-            _RABBITMQCTL, *arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        said, _ = await process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {said.decode()}")
+        deadline = time.monotonic() + _GETTING_UP
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                _RABBITMQCTL, *arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            said, _ = await process.communicate()
+            if not process.returncode:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {said.decode()}")
+            await asyncio.sleep(1)
 
     async def _crash(self, fault: Fault) -> None:
         """Let a share of the crash points kill whoever passes them first."""
