@@ -193,7 +193,7 @@ class Faults:
                 await self._rabbitmqctl(setting, good)
 
     async def _rabbitmqctl(self, *arguments: str) -> None:
-        """Tell the broker something; one that was killed may take a while to get up with all that it holds."""
+        """Tell the broker something; one that was killed may take a while to get up."""
         environment = {**os.environ, **self._stack.plan.program("rabbitmq").environment}
         deadline = time.monotonic() + _GETTING_UP
         while True:
