@@ -37,6 +37,8 @@ class TestTheDescription:
             "PUT /v1/templates/{name}",
             "GET /v1/templates/{name}",
             "GET /v1/workflows/{workflow_id}/events",
+            "GET /v1/workflows/{workflow_id}/history",
+            "GET /v1/workflows/{workflow_id}/history/export",
             "GET /v1/events",
             "POST /v1/files",
             "PUT /v1/files/{path}",
