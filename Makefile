@@ -47,7 +47,7 @@ unit: .venv/installed monitoring ## The tests that need no server
 test: install browser monitoring check ## Everything, on real servers of its own
 	.venv/bin/pytest --numprocesses 2 --dist loadfile
 
-test-containers: install ## The stories with all in containers, and each image confined; needs a Docker engine
+test-containers: install monitoring ## The stories with all in containers, and each image confined; needs a Docker engine
 	TESTCONTAINERS_RYUK_DISABLED=true FILEMILL_TEST_CONTAINERS=1 \
 		deploy/images/with .venv/bin/pytest tests/containers deploy/local/tests/test_fixtures.py tests/integration
 

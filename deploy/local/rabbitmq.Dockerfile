@@ -6,11 +6,11 @@ FROM ${BASE}
 RUN --mount=type=bind,source=deploy/images/settle,target=/settle \
     /settle rabbitmq-server \
     && printf '%s\n' "loopback_users.guest = false" "log.console = true" "log.file = false" >/etc/rabbitmq/rabbitmq.conf \
-    && echo "[rabbitmq_management]." >/etc/rabbitmq/enabled_plugins
+    && echo "[rabbitmq_management,rabbitmq_prometheus]." >/etc/rabbitmq/enabled_plugins
 # The short busy wait: see plan.py.
 ENV HOME=/var/lib/rabbitmq RABBITMQ_LOGS=- RABBITMQ_SCHEDULER_BUSY_WAIT_THRESHOLD=short \
     PATH=/usr/lib/rabbitmq/bin:$PATH
 USER rabbitmq
 VOLUME /var/lib/rabbitmq
-EXPOSE 5672 15672
+EXPOSE 5672 15672 15692
 CMD ["rabbitmq-server"]

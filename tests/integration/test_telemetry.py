@@ -80,8 +80,7 @@ def seen(clip: Path) -> Iterator[Seen]:
         user.ended_task(user.eventually(lambda: accepted(user), within=60))
         for name in SERVICES:
             stack.stop(name)  # a service that stops sends what it still has
-        logs = {name: (stack.plan.home / f"log/{name}.log").read_text() for name in SERVICES}
-        yield Seen(run, collector.of(TRACE), logs)
+        yield Seen(run, collector.of(TRACE), {name: stack.log(name) for name in SERVICES})
 
 
 def run_the_example(user: User, clip: Path, recipient: Recipient) -> str:

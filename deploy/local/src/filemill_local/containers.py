@@ -14,7 +14,7 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 
-from filemill_local.plan import REPLICA_SET, Plan, StackError, service_of
+from filemill_local.plan import MONITORING, REPLICA_SET, Plan, StackError, service_of
 from filemill_local.stack import SERVERS, Stack
 
 IMAGES: Final = {
@@ -38,7 +38,7 @@ CONFINED: Final[dict[str, Any]] = {
 
 
 class ContainedStack(Stack):
-    """A stack whose programs run in containers, but for a service that another command replaces.
+    """A stack whose programs run in containers, but for Prometheus and what another command replaces.
 
     Unlike processes, containers stay behind if the calling process is killed.
     """
@@ -46,7 +46,7 @@ class ContainedStack(Stack):
     def __init__(self, plan: Plan, environment: Any, *, tied: bool = False) -> None:
         """Describe a stack; nothing starts yet."""
         super().__init__(plan, environment, tied=tied)
-        native = tuple(name for name in plan.programs if name in plan.commands)
+        native = tuple(name for name in plan.programs if name in plan.commands or name == MONITORING)
         self._native = Stack(replace(plan, programs=native), environment, tied=tied)
         self._made: dict[str, DockerContainer] = {}
 
@@ -61,7 +61,8 @@ class ContainedStack(Stack):
         (self.plan.home / "log").mkdir(exist_ok=True)
         for folder in (files, files.parent):
             folder.chmod(0o777)  # the images' user is another than ours
-        names = [name for name in self.plan.programs if name != "epmd" and name not in self.plan.commands]
+        without = {"epmd", *self._native.plan.programs}
+        names = [name for name in self.plan.programs if name not in without]
         try:
             for name in names:
                 self._made[name] = _container(self.plan, name, self._service_environment(name)).start()
@@ -127,10 +128,11 @@ class ContainedStack(Stack):
     def _container(self, name: str) -> Container:
         return self._made[name].get_wrapped_container()
 
-    def _last_words(self, name: str) -> str:
+    def log(self, name: str) -> str:
+        """Give what a program has printed, which is kept in the stack's folder too."""
         if name in self._made:
             self.plan.log_file(name).write_bytes(self._container(name).logs())
-        return super()._last_words(name)
+        return super().log(name)
 
     def _service_environment(self, name: str) -> dict[str, str]:
         program = self.plan.program(name)
@@ -152,7 +154,8 @@ def _container(plan: Plan, name: str, environment: dict[str, str]) -> DockerCont
     again = {"restart_policy": {"Name": "always"}}
     image = IMAGES[service_of(name)]
     if name == "rabbitmq":
-        return _published(image, {5672: port, 15672: plan.ports["management"]}, again)
+        others = {15672: plan.ports["management"], 15692: plan.ports["rabbitmq-metrics"]}
+        return _published(image, {5672: port, **others}, again)
     if name == "mongod":
         # The same port inside, so that it finds itself under the address that its clients use.
         command = ["mongod", "--replSet", REPLICA_SET, "--bind_ip_all", "--port", str(port)]

@@ -289,10 +289,14 @@ class Stack:
             path.touch(mode=0o600)  # an address of existing servers may hold a password
             path.write_text(text)
 
-    def _last_words(self, name: str) -> str:
+    def log(self, name: str) -> str:
+        """Give what a program has printed; nothing if it never ran."""
         file = self.plan.log_file(name)
-        log = file.read_text(errors="replace")[-100_000:] if file.exists() else ""
-        return "\n".join((f"Its log {file} ends with:", *last_words(log)))
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def _last_words(self, name: str) -> str:
+        words = last_words(self.log(name)[-100_000:])
+        return "\n".join((f"Its log {self.plan.log_file(name)} ends with:", *words))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
