@@ -47,7 +47,8 @@ class ContainedStack(Stack):
         """Describe a stack; nothing starts yet."""
         super().__init__(plan, environment, tied=tied)
         native = tuple(name for name in plan.programs if name in plan.commands or name == MONITORING)
-        self._native = Stack(replace(plan, programs=native), environment, tied=tied)
+        others = tuple(name for name in plan.programs if name not in native)
+        self._native = Stack(replace(plan, programs=native, elsewhere=others), environment, tied=tied)
         self._made: dict[str, DockerContainer] = {}
 
     def up(self) -> bool:

@@ -75,6 +75,7 @@ class Plan:
         commands: What is run for a service in place of its own program, by its name.
         rules: Path of the rules that Prometheus goes by.
         scraped_every: How often it looks, as it writes it.
+        elsewhere: Names of what somebody else runs on these ports; it is looked at all the same.
     """
 
     home: Path
@@ -86,6 +87,7 @@ class Plan:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rules: str = str(RULES)
     scraped_every: str = "5s"
+    elsewhere: tuple[str, ...] = ()
 
     @classmethod
     def own_servers(
@@ -220,11 +222,12 @@ class Plan:
         )  # fmt: skip
 
     def _prometheus_conf(self) -> str:
+        watched = (*self.programs, *self.elsewhere)
         services = {
-            service: [self.ports[name] for name in self.programs if service_of(name) == service]
+            service: [self.ports[name] for name in watched if service_of(name) == service]
             for service in SERVICES
         }
-        broker = self.ports["rabbitmq-metrics"] if "rabbitmq" in self.programs else None
+        broker = self.ports["rabbitmq-metrics"] if "rabbitmq" in watched else None
         return watching.configuration(services, broker=broker, rules=self.rules, every=self.scraped_every)
 
     def _rabbit_environment(self) -> dict[str, str]:
