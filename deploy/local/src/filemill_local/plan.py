@@ -114,7 +114,8 @@ class Plan:
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
         fields = json.loads(text)
-        return cls(**{**fields, "home": Path(fields["home"]), "programs": tuple(fields["programs"])})
+        names = {name: tuple(fields[name]) for name in ("programs", "elsewhere")}
+        return cls(**{**fields, **names, "home": Path(fields["home"])})
 
     def to_json(self) -> str:
         """Write it down for the processes that come later."""
