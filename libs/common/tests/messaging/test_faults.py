@@ -5,11 +5,13 @@ import os
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from filemill_common.clock import utc_now
 from filemill_common.events import AttemptStarted
 from filemill_common.health import Health
 from filemill_common.messaging import Batch, BrokerUnavailableError, Bus, Topology
+from filemill_common.messaging.link import Connection
 from filemill_local.stack import Stack
 
 QUEUE = "scheduler.1"
@@ -184,3 +186,13 @@ class TestAKilledBroker:
             while set(seen.subjects) != {str(number) for number in range(2_000)}:
                 await asyncio.sleep(0.05)
         await asyncio.to_thread(rabbit.wait_ready, "rabbitmq")
+
+
+class TestAConnection:
+    async def test_that_cannot_be_made_leaves_nothing_to_the_garbage_collector(self) -> None:
+        connection = Connection(URL("amqp://guest:guest@127.0.0.1:9/"))
+
+        with pytest.raises(OSError, match="Connect call failed"):
+            await connection.connect()
+
+        assert connection.is_closed

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
 
 from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
@@ -285,6 +285,7 @@ class Link:
                 timeout=_TIMEOUT,
                 heartbeat=HEARTBEAT,
                 client_properties={"connection_name": self._name},
+                connection_class=Connection,
             )
         connection.close_callbacks.add(lambda *_: closed.set())
         try:
@@ -296,6 +297,17 @@ class Link:
         self._connected.set()
         self._health.set("broker", ok=True, detail="connected")
         return closed
+
+
+class Connection(aio_pika.Connection):
+    """Closes itself if it could not be made; otherwise the garbage collector would try to, in any thread."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109, D102 - of the library
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 async def _close(connection: AbstractConnection) -> None:
