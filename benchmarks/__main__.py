@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
@@ -76,14 +75,8 @@ def _look(stack: Stack, client: MongoClient[dict[str, Any]]) -> Mapping[str, flo
         "at": time.monotonic(),
         "commits": status["transactions"]["totalCommitted"],
         "messages": sum(_published(stack, name) for name in ("gateway", "scheduler", "worker")),
-        **{name: _cpu(stack.pid(name)) for name in PROGRAMS},
+        **{name: overload.cpu(stack.pid(name)) for name in PROGRAMS},
     }
-
-
-def _cpu(pid: int) -> float:
-    """CPU seconds that a process has used: fields 14 and 15 of /proc/<pid>/stat, in ticks of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def _published(stack: Stack, service: str) -> float:

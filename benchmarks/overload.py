@@ -172,6 +172,12 @@ def memory(pid: int) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
+def cpu(pid: int) -> float:
+    """Give the CPU seconds that a process has used: fields 14 and 15 of /proc/<pid>/stat, in 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 def percentile(values: list[float], which: int) -> float:
     """Give the value that ``which`` percent are below."""
     return statistics.quantiles(values, n=100, method="inclusive")[which - 1]

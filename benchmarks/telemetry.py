@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import httpx
 
+from benchmarks.overload import cpu
 from filemill_local.plan import SERVICES
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
@@ -47,15 +48,22 @@ def main() -> None:
 def _compare(name: str, users: Mapping[str, User], definition: dict[str, Any], runs: int) -> None:
     """Let the stacks take turns; each round begins with another one."""
     found: dict[str, list[float]] = {mode: [] for mode in users}
+    used: dict[str, list[float]] = {mode: [] for mode in users}
     for number in range(ROUNDS):
         modes = list(users)
         for mode in modes[number % len(modes) :] + modes[: number % len(modes)]:
-            with _scraped(users[mode].stack, every=None if mode == "off" else 1.0):
+            stack = users[mode].stack
+            with _scraped(stack, every=None if mode == "off" else 1.0):
+                before = _cpu(stack)
                 found[mode].append(_steps_a_second(users[mode], definition, runs))
+                used[mode].append(_cpu(stack) - before)
     for mode in users:
         less = [1 - on / off for on, off in zip(found[mode], found["off"], strict=True)]
-        middle = statistics.median(found[mode])
-        print(f"{name:<22} {mode:>5}: {middle:5.0f} steps/s, {100 * statistics.median(less):+5.1f} % less")
+        more = [on / off - 1 for on, off in zip(used[mode], used["off"], strict=True)]
+        print(
+            f"{name:<22} {mode:>5}: {statistics.median(found[mode]):5.0f} steps/s, "
+            f"{100 * statistics.median(less):+5.1f} % less; {100 * statistics.median(more):+5.1f} % more CPU"
+        )
 
 
 def _steps_a_second(user: User, definition: dict[str, Any], runs: int) -> float:
@@ -65,6 +73,11 @@ def _steps_a_second(user: User, definition: dict[str, Any], runs: int) -> float:
     for run in ids:
         assert user.ended_workflow(run, within=120)["status"] == "completed"
     return len(definition["steps"]) * runs / (monotonic() - began)
+
+
+def _cpu(stack: Stack) -> float:
+    """CPU seconds that the servers and services have used; what others do meanwhile does not count."""
+    return sum(cpu(stack.pid(name)) for name in ("rabbitmq", "mongod", *SERVICES))
 
 
 @contextmanager
