@@ -96,9 +96,10 @@ class HttpMetrics:
 def _tell(scope: Scope, status: int, seconds: float) -> None:
     """Log a request: no query, no header and no body, which may hold what is nobody's business.
 
-    What machines ask for all the time, and what is refused because there is too much of it, is ``debug``.
+    Reads that went well, and what is refused because there is too much of it, are ``debug``.
     """
-    quiet = status == 429 or scope["path"].startswith(UNTRACED)
+    is_read = scope["method"] in {"GET", "HEAD"} or scope["path"].startswith(UNTRACED)
+    quiet = status == 429 or (is_read and status < 400)
     level = logging.DEBUG if quiet else logging.WARNING if status >= 500 else logging.INFO
     if _log.is_enabled_for(level):
         path = scope["raw_path"][:500].decode("ascii", "replace")
