@@ -77,7 +77,7 @@ class Result:
     """What came of a fault.
 
     Attributes:
-        after: Seconds from the beginning of the fault until the alert that was expected; None if it never
+        after: Seconds from when the fault was complete until the alert that was expected; None if it never
             fired.
         others: Those that fired beside it.
         note: What else there is to say.
@@ -137,9 +137,9 @@ def _row(result: Result) -> str:
 
 
 def _inject(fault: Fault, ground: Ground, prometheus: Prometheus, result: Result) -> None:
-    began = time.monotonic()
     try:
         with fault.inject(ground):
+            began = time.monotonic()
             while time.monotonic() - began < fault.within:
                 firing = _alerts(prometheus, "firing")
                 result.others |= firing - {fault.alert}
