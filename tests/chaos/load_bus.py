@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ def event(what: str, about: str, data: dict[str, Any], *, kind: str = "task") ->
             "type": f"io.filemill.{kind}.{what.partition('.')[0]}.v1",
             "source": "/other",
             "subject": about,
+            "time": datetime.now(UTC).isoformat(),
             "data": data,
         }
     ).encode()

@@ -1,5 +1,7 @@
 """Other systems' events are let in as people's requests are, or refused with a reason."""
 
+from datetime import timedelta
+
 import pytest
 
 from filemill_common.events import (
@@ -33,6 +35,19 @@ class TestAnEventOfAnotherSystem:
 
         assert isinstance(admitted, WorkflowCommand)
         assert admitted.sequence == T0.timestamp() * 1000
+
+    @pytest.mark.parametrize(
+        ("seconds", "given"), [(-60, -60), (3600, 0)], ids=["a copy that comes late", "one of the future"]
+    )
+    def test_may_be_a_command_that_was_given_at_its_time_but_not_later_than_now(
+        self, seconds: int, given: int
+    ) -> None:
+        time = T0 + timedelta(seconds=seconds)
+
+        admitted = admit(WorkflowCommand(command_id="c", workflow_id="w", command="pause", time=time), now=T0)
+
+        assert isinstance(admitted, WorkflowCommand)
+        assert admitted.sequence == (T0.timestamp() + given) * 1000
 
     @pytest.mark.parametrize(
         ("spec", "code"),

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from filemill_common.events import Command, Event, TaskCommand, TaskCreated, WorkflowCommand, WorkflowCreated
+from filemill_common.events.base import EPOCH
 from filemill_common.language import InvalidDefinitionError, check_input, dump, load
 from filemill_common.storage.paths import InvalidPathError, normalise
 from filemill_common.task_types import TASK_TYPES, option_models, resolve_options
@@ -25,7 +26,8 @@ def admit(event: Event, *, now: datetime) -> Event | Refused:
     """Let an event of another system in, with the partition that keeps its order, or say why not.
 
     Their events are always of the tenant ``default``, and name the things they are about themselves. A
-    command that does not say when it was given was given now: else all that people said would be newer.
+    command was given at its ``time``, so that a copy that comes late is no newer than what it is a copy of;
+    one that has none, or one of the future, was given now: else all that people said would be newer.
     """
     match event:
         case TaskCreated():
@@ -44,7 +46,8 @@ def admit(event: Event, *, now: datetime) -> Event | Refused:
 
 
 def _stamped(command: Command, now: datetime) -> dict[str, int]:
-    return {"deferrals": 0, "sequence": command.sequence or int(now.timestamp() * 1000)}
+    given = command.time if EPOCH < command.time <= now else now
+    return {"deferrals": 0, "sequence": command.sequence or int(given.timestamp() * 1000)}
 
 
 def _task_refused(event: TaskCreated) -> Refused | None:
