@@ -258,6 +258,9 @@ def waits_give(facts: Facts) -> Findings:
         if line["command"] == "signal":
             said[line["id"]].append(line.get("body") or {})
             since.setdefault(line["id"], line["at"])
+    for line in facts.said("commanded in vain"):
+        if line["command"] == "signal":
+            said[line["id"]].append(line.get("body") or {})
     for ending in facts.endings:
         version = ending.version
         is_wait = ending.kind == "task" and version.get("kind") == "wait" and ending.status == "completed"

@@ -124,10 +124,13 @@ class Load:
             patience=_HOPE.get(name, _PATIENCE),
             **({} if order.body is None else {"json": order.body}),
         )
+        about: dict[str, Any] = {"kind": kind, "id": identity, "command": name, "command_id": key}
         if response is None or response.status_code >= 300:
             self._refused(kind, key, response)
+            if response is None or response.status_code == 429 or response.status_code >= 500:
+                # An earlier try, whose answer was lost, may have been taken.
+                self._journal.write("commanded in vain", **about, body=order.body)
             return
-        about: dict[str, Any] = {"kind": kind, "id": identity, "command": name, "command_id": key}
         self._journal.write("commanded", **about, body=order.body, status=response.status_code)
 
     async def _until_answered(

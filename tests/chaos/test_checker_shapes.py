@@ -117,3 +117,9 @@ class TestARun:
         last(run, "tasks", "w")["output"] = json.dumps({"by": "nobody"})
 
         assert found(run, rules.waits_give) == ("wait w gives {'by': 'nobody'}, which nobody said",)
+
+    def test_may_give_a_wait_what_was_said_and_not_acknowledged(self, run: Run) -> None:
+        last(run, "tasks", "w")["output"] = json.dumps({"by": "somebody"})
+        run.say("commanded in vain", 40, kind="workflow", id="q", command="signal", body={"by": "somebody"})
+
+        assert found(run, rules.waits_give) == ()
