@@ -68,7 +68,7 @@ class Command(Event):
     Attributes:
         command_id: A UUIDv7, or one derived from an ``Idempotency-Key``; travels as the event's id.
         sequence: Milliseconds since 1970 at which the door accepted it; an older one does not
-            undo a newer one.
+            undo a newer one. Without one, a command of another system was given at its `time`.
     """
 
     command_id: str
