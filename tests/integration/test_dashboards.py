@@ -19,12 +19,23 @@ Watched = tuple[Prometheus, float, Stack]
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Watched]:
-    with Stack.temporary((*PROGRAMS, MONITORING), scraped_every=EVERY) as stack:
+    with (
+        Stack.temporary((*PROGRAMS, MONITORING), scraped_every=EVERY) as stack,
+        Prometheus(stack.plan.address(MONITORING)) as prometheus,
+    ):
+        wait_until_it_looks(prometheus)
         began = time.time()
         example(stack)
         time.sleep(SETTLED)
-        with Prometheus(stack.plan.address(MONITORING)) as prometheus:
-            yield prometheus, began, stack
+        yield prometheus, began, stack
+
+
+def wait_until_it_looks(prometheus: Prometheus) -> None:
+    """Wait until all has been seen once: what happened before is no increase."""
+    deadline = time.monotonic() + 30
+    while len(prometheus.now("up == 1")) < len(SERVICES) + 2:  # the broker is looked at in two ways
+        assert time.monotonic() < deadline, prometheus.now("up")
+        time.sleep(0.5)
 
 
 def test_every_panel_shows_something(watched: Watched) -> None:
