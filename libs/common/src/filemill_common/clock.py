@@ -1,6 +1,9 @@
 """Time, read at the edges and handed down."""
 
 from datetime import UTC, datetime
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from filemill_common.clock import EPOCH
 from filemill_common.events import (
     EVENTS,
     AttemptFailed,
@@ -25,7 +26,6 @@ from filemill_common.events import (
     WorkflowStatus,
     WorkflowView,
 )
-from filemill_common.events.base import EPOCH
 
 TASK = TaskView(id="t", type="echo", status=TaskStatus.FAILED, attempt=1, created_at=EPOCH, updated_at=EPOCH)
 RUN = WorkflowView(id="w", name="w", status=WorkflowStatus.COMPLETED, created_at=EPOCH, updated_at=EPOCH)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from filemill_common.clock import EPOCH
 from filemill_common.events import (
     EVENTS,
     AttemptProgressed,
@@ -23,7 +24,6 @@ from filemill_common.events import (
     WorkflowStatus,
     WorkflowView,
 )
-from filemill_common.events.base import EPOCH
 from filemill_common.messaging.topology import Route, Topology
 
 TASK = TaskView(id="t", type="video_convert", status=TaskStatus.COMPLETED, created_at=EPOCH, updated_at=EPOCH)

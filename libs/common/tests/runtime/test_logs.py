@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from filemill_common.clock import EPOCH
 from filemill_common.events import Check, Saw, TaskFailed, TaskReady, TaskStatus, TaskView
-from filemill_common.events.base import EPOCH
 from filemill_common.logs import names
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

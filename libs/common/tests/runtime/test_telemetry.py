@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased
 
 from filemill_common import telemetry
+from filemill_common.clock import EPOCH
 from filemill_common.events import Check, Saw
-from filemill_common.events.base import EPOCH
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """What every event has: a type with its version, a subject, a partition, an id that says the fact."""
 
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-from filemill_common.clock import rfc3339
+from filemill_common.clock import EPOCH, rfc3339
 from filemill_common.ids import derived_id
 
 Moment = Annotated[
@@ -16,8 +15,6 @@ Moment = Annotated[
 
 ENVELOPE = frozenset({"time", "partition_key", "deferrals", "traceparent", "command_id"})
 """Fields that travel in the CloudEvents envelope and not in its ``data``."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Value(BaseModel):

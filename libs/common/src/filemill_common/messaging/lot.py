@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from aio_pika import DeliveryMode
@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq import spec
 from aiormq.exceptions import ChannelLockedResource
 
+from filemill_common.clock import EPOCH
 from filemill_common.errors import FilemillError
 from filemill_common.messaging.link import BrokerUnavailableError, Link, speaking
 from filemill_common.messaging.parking import OURS, sendable
@@ -30,7 +31,6 @@ WINDOW: Final = 1_000
 _LARGEST_WINDOW: Final = 64 << 20
 _PATIENCE: Final = 10.0
 _PAUSE: Final = 0.05
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BusyError(FilemillError):
@@ -140,7 +140,7 @@ class ParkingLot:
                 began = clock()
                 async with self._walk() as walk:
                     messages = [parked async for _, parked in walk]
-                messages.sort(key=lambda parked: (parked.parked_at or _EPOCH, parked.id))
+                messages.sort(key=lambda parked: (parked.parked_at or EPOCH, parked.id))
                 self._seen, self._looked_at = Look(tuple(messages), walk.beyond), began
             return self._seen
 

@@ -2,18 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Protocol
 
-from filemill_common.clock import rfc3339
+from filemill_common.clock import EPOCH, rfc3339
 from filemill_common.events import Event, TaskCreated, TaskEvent, WorkflowCreated, WorkflowEvent
 from filemill_gateway.core.tasks import pending_task
 from filemill_gateway.core.workflows import pending_view
 
 EVERYTHING: Final = "*"
 """The topic of all that is listed; others are ids of tasks and runs."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def change(event: Event) -> str | None:
@@ -129,4 +127,4 @@ def read_position(last_event_id: str | None) -> int:
 
 
 def _milliseconds(moment: datetime) -> int:
-    return round((moment - _EPOCH).total_seconds() * 1000)
+    return round((moment - EPOCH).total_seconds() * 1000)

@@ -3,13 +3,13 @@
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
+from filemill_common.clock import EPOCH
 from filemill_gateway.core.invalid import InvalidRequestError, problem
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTENT: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[int, str])
 
 
@@ -23,7 +23,7 @@ class Cursor:
 
 def write_cursor(cursor: Cursor) -> str:
     """Make a cursor opaque."""
-    at = (cursor.created_at - _EPOCH) // timedelta(milliseconds=1)
+    at = (cursor.created_at - EPOCH) // timedelta(milliseconds=1)
     return base64.urlsafe_b64encode(json.dumps([at, cursor.id]).encode()).decode().rstrip("=")
 
 
@@ -36,7 +36,7 @@ def read_cursor(text: str) -> Cursor:
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         at, of = _CONTENT.validate_json(decoded)
-        return Cursor(created_at=_EPOCH + timedelta(milliseconds=at), id=of)
+        return Cursor(created_at=EPOCH + timedelta(milliseconds=at), id=of)
     except (ValueError, OverflowError) as error:
         message = "the cursor is not one that a list gave"
         raise InvalidRequestError([problem("invalid_cursor", message)]) from error

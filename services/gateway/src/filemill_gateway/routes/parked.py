@@ -1,13 +1,13 @@
 """The parking lot over HTTP: what nobody could use, and why; sent back to where it came from, or dropped."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from filemill_common.clock import rfc3339
+from filemill_common.clock import EPOCH, rfc3339
 from filemill_common.events import JsonObject
 from filemill_common.messaging import Moved, Opened, ParkedMessage, Wanted
 from filemill_gateway.core.cursors import Cursor
@@ -23,8 +23,6 @@ router = APIRouter(prefix="/v1/parked", tags=["parked messages"])
 Code = Annotated[str | None, Query(max_length=200, description="Only those parked for this reason.")]
 Queue = Annotated[str | None, Query(max_length=300, description="Only those that came from this queue.")]
 All = Annotated[bool, Query(description="Needed where neither `code` nor `queue` says which.")]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ParkedShape(BaseModel):
@@ -198,7 +196,7 @@ def _of_many(code: str | None, queue: str | None, *, all_: bool) -> Wanted:
 
 
 def _place(message: ParkedMessage) -> tuple[datetime, str]:
-    return message.parked_at or _EPOCH, message.id
+    return message.parked_at or EPOCH, message.id
 
 
 def _shape(message: ParkedMessage) -> ParkedShape:

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from filemill_common.clock import EPOCH
 from filemill_common.events import Command, Event, TaskCommand, TaskCreated, WorkflowCommand, WorkflowCreated
-from filemill_common.events.base import EPOCH
 from filemill_common.language import InvalidDefinitionError, check_input, dump, load
 from filemill_common.storage.paths import InvalidPathError, normalise
 from filemill_common.task_types import TASK_TYPES, option_models, resolve_options

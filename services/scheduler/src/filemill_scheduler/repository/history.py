@@ -8,15 +8,15 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from filemill_common.clock import EPOCH
 from filemill_common.store import Document
 from filemill_common.store.documents import history_id
 from filemill_scheduler.core import Loaded
 from filemill_scheduler.core.history import Folded
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _FULL: Final = 1 << 20
 """Characters after which another document is begun; a larger event has a document alone."""
@@ -67,12 +67,12 @@ class Historian:
 
     def _after(self, loaded: Loaded, now: datetime) -> int:
         read = (each.updated_at for each in (*loaded.tasks.values(), *loaded.runs.values()) if each)
-        written = max((moment for moment in read if moment is not None), default=_EPOCH)
+        written = max((moment for moment in read if moment is not None), default=EPOCH)
         return max(_number(now), _number(written) + 1 if written > now else 0, self._last + 1)
 
 
 def _number(moment: datetime) -> int:
-    return ((moment - _EPOCH) // _MILLISECOND) << 16
+    return ((moment - EPOCH) // _MILLISECOND) << 16
 
 
 def _chapters(history: Iterable[Folded], without: frozenset[str]) -> list[_Chapter]:
