@@ -9,13 +9,9 @@ import os
 import sys
 import time
 
-from tests.simulation import bugs, bugs_language
-from tests.simulation.seeding import BUGS, search
+from tests.simulation.seeding import known_bugs, search
 from tests.simulation.services import virtual_edges
 from tests.simulation.simulation import Played, play
-
-SEEDED = (bugs, bugs_language)
-"""The modules that fill the table of bugs when they are imported."""
 
 _SECONDS = 1_200.0
 _SEARCHED = 1_000
@@ -63,15 +59,15 @@ def _one(seed: int) -> int:
 
 def _bugs() -> int:
     """Print for each seeded bug which seed found it, and which rule said so."""
-    missed = 0
+    bugs, missed = known_bugs(), 0
     with virtual_edges():
-        for bug in BUGS.values():
+        for bug in bugs.values():
             played = search(bug, within=_SEARCHED)
             missed += played is None
             found = f"{played.seed:>5}  {played.violations[0].rule}" if played else "    -  by no rule"
             _say(f"{bug.name:<40} {found}")
-    _say(f"{len(BUGS) - missed} of {len(BUGS)} bugs found")
-    return int(missed > 0 or not BUGS)
+    _say(f"{len(bugs) - missed} of {len(bugs)} bugs found")
+    return int(missed > 0 or not bugs)
 
 
 def _show(played: Played) -> None:

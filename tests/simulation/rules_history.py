@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from filemill_common.events import HISTORY_FORMAT
 from filemill_common.store.documents import history_entries
-from filemill_scheduler.core.replaying import FORMAT, UnreadableHistoryError, read, replay
+from filemill_scheduler.core.replaying import UnreadableHistoryError, read, replay
 from tests.simulation.documents import Document, state
 from tests.simulation.world import World
 
@@ -45,7 +46,7 @@ class HistoryRules:
         documents = self._world.database.collections.get("history", {})
         kept = [each for each in documents.values() if each["workflow_id"] == run_id]
         lines = [line for each in sorted(kept, key=lambda each: str(each["_id"])) for line in _lines(each)]
-        yield json.dumps({"format": FORMAT, "workflow_id": run_id})
+        yield json.dumps({"format": HISTORY_FORMAT, "workflow_id": run_id})
         yield from lines
         yield json.dumps({"events": len(lines)})
 

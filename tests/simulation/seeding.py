@@ -4,9 +4,10 @@ import inspect
 import itertools
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -39,7 +40,14 @@ class Bug:
         return itertools.count(THEMES.index(self.theme), len(THEMES))
 
 
-BUGS: dict[str, Bug] = {}
+_BUGS: dict[str, Bug] = {}
+
+
+def known_bugs() -> Mapping[str, Bug]:
+    """Give all mistakes that must be found; the modules that have them tell when they are imported."""
+    for module in ("bugs", "bugs_language"):
+        import_module(f"tests.simulation.{module}")
+    return _BUGS
 
 
 def bug(name: str, says: str, *changes: Seeding, theme: str | None = None) -> None:
@@ -52,7 +60,7 @@ def bug(name: str, says: str, *changes: Seeding, theme: str | None = None) -> No
                 all_of_it.enter_context(change())
             yield
 
-    BUGS[name] = Bug(name, says, seeded, theme)
+    _BUGS[name] = Bug(name, says, seeded, theme)
 
 
 def search(bug: Bug, *, within: int) -> Played | None:

@@ -4,14 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation import bugs, bugs_language
-from tests.simulation.seeding import BUGS, Bug
+from tests.simulation.seeding import Bug, known_bugs
 from tests.simulation.services import virtual_edges
 from tests.simulation.simulation import play
 
-SEEDED = (bugs, bugs_language)
-"""The modules that fill the table of bugs when they are imported."""
-
+BUGS = known_bugs()
 SEEDS = 2_000
 AT_ONCE = 100
 

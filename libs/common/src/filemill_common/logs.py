@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,7 +63,6 @@ def configure(settings: "Settings") -> None:
 
 def names(event: Event) -> dict[str, Any]:
     """Name what an event is about: its own id, and those of ``workflow_id, task_id, attempt`` it has."""
-    about: Any = event
     match event:
         case TaskEvent():
             task = event.task
@@ -71,8 +70,13 @@ def names(event: Event) -> dict[str, Any]:
         case WorkflowEvent():
             found = {"workflow_id": event.workflow.id}
         case _:
-            found = {name: getattr(about, name, None) for name in _NAMED}
-    return {"event_id": event.id, **{name: value for name, value in found.items() if value is not None}}
+            found = {name: getattr(event, name, None) for name in _NAMED}
+    return {"event_id": event.id, **known(found)}
+
+
+def known(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out names without a value."""
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def speaking_of(events: Sequence[Event]) -> AbstractContextManager[None]:

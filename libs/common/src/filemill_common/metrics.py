@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics import exposition
 
 from filemill_common.task_types import TASK_TYPES
-from filemill_common.telemetry import is_sampled
+from filemill_common.telemetry import is_sampled, trace_id
 
 OTHER: Final = "other"
 
@@ -86,13 +86,9 @@ def type_label(task_type: str) -> str:
 
 
 def exemplar(traceparent: str | None) -> dict[str, str] | None:
-    """Name the trace that a sample is an example of; None where none was recorded.
-
-    References:
-        W3C Trace Context: version, trace id, parent id and flags, joined by dashes.
-    """
-    parts = (traceparent or "").split("-")
-    return {"trace_id": parts[1]} if len(parts) == 4 and is_sampled(traceparent) else None
+    """Name the trace that a sample is an example of; None where none was recorded."""
+    found = trace_id(traceparent)
+    return {"trace_id": found} if found is not None and is_sampled(traceparent) else None
 
 
 def shown(accept: str, registry: CollectorRegistry = REGISTRY) -> tuple[bytes, str]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # the settings know the topology, and the bus traces: a circl
 _TRACEPARENT: Final = "traceparent"
 _TRACES: Final = "/v1/traces"
 _QUERY: Final = "url.query"
+_ODD: Final = frozenset("13579bdf")
 _EXPORT_WITHIN: Final = 3.0
 """Seconds that a collector gets, tries included: a service that stops waits for it."""
 
@@ -151,7 +152,17 @@ def is_sampled(traceparent: str | None) -> bool:
     References:
         W3C Trace Context, "trace-flags": the lowest bit of the last two hexadecimal digits.
     """
-    return (traceparent or "")[-1:] in set("13579bdf")
+    return (traceparent or "")[-1:] in _ODD
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """Give the id of the trace; None where there is none.
+
+    References:
+        W3C Trace Context: version, trace id, parent id and flags, joined by dashes.
+    """
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) == 4 else None
 
 
 def consuming(queue: str, events: Sequence[Event]) -> AbstractContextManager[Span]:

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 from structlog.contextvars import bound_contextvars, clear_contextvars
 
 from filemill_common.clock import utc_now
+from filemill_common.logs import known
 from filemill_common.store import StoreUnavailableError
 from filemill_common.telemetry import failed, span
 from filemill_notifier import metrics
@@ -114,12 +115,14 @@ class Sender:
 
     async def _send(self, delivery: Delivery) -> None:
         clear_contextvars()  # those of the batch that it came with
-        about = {
-            "delivery_id": delivery.id,
-            "event_id": delivery.event_id,
-            **({"task_id": delivery.task_id} if delivery.task_id else {}),
-            **({"workflow_id": delivery.workflow_id} if delivery.workflow_id else {}),
-        }
+        about = known(
+            {
+                "delivery_id": delivery.id,
+                "event_id": delivery.event_id,
+                "task_id": delivery.task_id,
+                "workflow_id": delivery.workflow_id,
+            }
+        )
         facts = {"filemill.delivery.id": delivery.id, "server.address": delivery.host.rpartition("@")[2]}
         name = f"deliver {delivery.channel}"
         with (

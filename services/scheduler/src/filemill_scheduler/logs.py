@@ -17,7 +17,8 @@ from filemill_common.events import (
     WorkflowEvent,
     WorkflowFailed,
 )
-from filemill_common.logs import names
+from filemill_common.logs import known, names
+from filemill_common.telemetry import trace_id
 
 _LEVELS: Final[Mapping[type[Event], int]] = {
     TaskFailed: logging.WARNING,
@@ -56,10 +57,10 @@ def _more(event: TaskEvent | WorkflowEvent) -> dict[str, Any]:
         more = {"name": event.workflow.name, "duration": event.workflow.duration}
     if error:
         more |= {"code": error.code, "error": error.message}
-    return {name: value for name, value in more.items() if value is not None}
+    return known(more)
 
 
 def _trace(event: Event) -> dict[str, str]:
     """Name the trace of what asked for it, rather than that of the batch it was decided in."""
-    parts = (event.traceparent or "").split("-")
-    return {"trace_id": parts[1]} if len(parts) == 4 else {}
+    found = trace_id(event.traceparent)
+    return {"trace_id": found} if found is not None else {}

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filemill_common.events import Saw
+from filemill_common.events import HISTORY_FORMAT, Saw
 from filemill_scheduler.core.history import Folded
 from filemill_scheduler.core.replaying import (
-    FORMAT,
     Record,
     Replay,
     UnreadableHistoryError,
@@ -48,7 +47,7 @@ def export(scene: Scene, *, state: Iterable[object] = ()) -> list[str]:
         }
         for at, folded in scene.state.history
     ]
-    head = {"format": FORMAT, "workflow_id": "run"}
+    head = {"format": HISTORY_FORMAT, "workflow_id": "run"}
     return [json.dumps(line) for line in (head, *lines, {"events": len(lines), "state": list(state)})]
 
 

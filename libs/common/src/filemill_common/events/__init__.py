@@ -34,6 +34,7 @@ from filemill_common.events.tasks import (
     TaskStarted,
 )
 from filemill_common.events.values import (
+    HISTORY_FORMAT,
     Attempt,
     Counts,
     Failure,
@@ -98,6 +99,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 __all__ = [
     "ENVELOPE",
     "EVENTS",
+    "HISTORY_FORMAT",
     "Attempt",
     "AttemptEvent",
     "AttemptFailed",

@@ -1,7 +1,7 @@
 """Values that events carry: what is asked of a task, where a file lies, what a task or run looks like."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
@@ -9,6 +9,9 @@ from filemill_common.events.base import Moment, Value
 
 JsonObject = dict[str, Any]
 """A JSON object, as its sender wrote it."""
+
+HISTORY_FORMAT: Final = "filemill-history/1"
+"""Named by the first line of a run's exported history: who writes it and who plays it must agree."""
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=1024)]

@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from filemill_common.events import EVENTS, JsonObject, Moment, Value
 from filemill_gateway.core.cursors import Cursor
 from filemill_gateway.core.invalid import InvalidRequestError, problem
-
-FORMAT: Final = "filemill-history/1"
-"""Named by the first line of an export."""
 
 
 class HistoryChange(Value):

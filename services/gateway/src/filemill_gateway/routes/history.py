@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from filemill_common.clock import rfc3339
-from filemill_gateway.core.history import FORMAT, HistoryItem, read_place
+from filemill_common.events import HISTORY_FORMAT
+from filemill_gateway.core.history import HistoryItem, read_place
 from filemill_gateway.dependencies import Dependencies, Needs
 from filemill_gateway.queries import Standing
 from filemill_gateway.routes.listing import CursorText, Limit, Listed, cursor_of, listed
@@ -58,7 +59,10 @@ async def _root(workflow_id: str, needs: Dependencies) -> str:
 
 
 async def _lines(root: str, standing: Standing, needs: Dependencies) -> AsyncIterator[str]:
-    yield json.dumps({"format": FORMAT, "workflow_id": root, "exported_at": rfc3339(needs.now())}) + "\n"
+    yield (
+        json.dumps({"format": HISTORY_FORMAT, "workflow_id": root, "exported_at": rfc3339(needs.now())})
+        + "\n"
+    )
     count = 0
     async for item in needs.queries.whole_history(root, last=standing.last):
         count += 1

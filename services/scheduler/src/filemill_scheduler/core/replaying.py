@@ -16,15 +16,13 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from filemill_common.errors import FilemillError
-from filemill_common.events import EVENTS, Event, JsonObject, StoredFile, TaskStatus
+from filemill_common.events import EVENTS, HISTORY_FORMAT, Event, JsonObject, StoredFile, TaskStatus
 from filemill_common.ids import step_task_id
 from filemill_scheduler.core.fold import concerns, fold
 from filemill_scheduler.core.history import Folded
 from filemill_scheduler.core.memory import Memory
 from filemill_scheduler.core.state import Run, Task
 from filemill_scheduler.core.view import Decision, Loaded
-
-FORMAT: Final = "filemill-history/1"
 
 _MOMENT: Final = TypeAdapter(datetime)
 _FILES: Final = TypeAdapter(dict[str, StoredFile | None])
@@ -177,9 +175,7 @@ class Replay:
             return
         yield from _differing(f"workflow {run.id}", run.view().model_dump(mode="json"), shown, _RUN_COMPARED)
         steps = {
-            task.step_id: task
-            for task in self.tasks()
-            if task.workflow_id == run.id and task.item is None and task.status is not None
+            task.step_id: task for task in self.tasks() if task.workflow_id == run.id and task.item is None
         }
         recorded = {step["id"]: step for step in shown["steps"]}
         if set(steps) != set(recorded):
@@ -205,8 +201,10 @@ def read(lines: Iterable[str]) -> Record:
         UnreadableHistoryError: It is none, or a part of it is missing.
     """
     documents = [_object(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not documents or documents[0].get("format") != FORMAT:
-        raise UnreadableHistoryError(f"this is no export of a history: the first line names no {FORMAT!r}")
+    if not documents or documents[0].get("format") != HISTORY_FORMAT:
+        raise UnreadableHistoryError(
+            f"this is no export of a history: the first line names no {HISTORY_FORMAT!r}"
+        )
     head, *entries = documents
     if not entries or entries[-1].get("events") != len(entries) - 1:
         raise UnreadableHistoryError(
