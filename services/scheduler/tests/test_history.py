@@ -1,37 +1,22 @@
 """A run's history in a real store: written with the state, in order, and gone with the run."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from filemill_common.events import Event
-from filemill_common.store import Document, Store, indexes, translated
+from filemill_common.store import Document, Store, translated
 from filemill_common.store.documents import history_entries, history_of
-from filemill_scheduler.core import Decision, Loaded, Needs, Task, fold
+from filemill_scheduler.core import Loaded, Task
 from filemill_scheduler.core.state import replace
-from filemill_scheduler.repository import Repository, StoreTime
+from filemill_scheduler.repository import Repository
 from filemill_scheduler.repository.history import Historian
-from filemill_scheduler.testing import T0, Scene
-
-
-def decide(loaded: Loaded, events: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
-    return fold(loaded, events, now=now, may_ask=may_ask)
+from filemill_scheduler.testing import T0, Scene, decide
 
 
 @pytest.fixture
-async def store(mongo_url: str, database: str) -> AsyncIterator[Store]:
-    address, _, options = mongo_url.partition("?")
-    store = Store(f"{address.rstrip('/')}/{database}?{options}", app_name="test")
-    await indexes.ensure(store, indexes.INDEXES)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def repository(store: Store) -> Repository:
-    return Repository(store, StoreTime(store), metadata_life=timedelta(days=1))
+def repository(real: Repository) -> Repository:
+    return real
 
 
 async def kept(store: Store, run_id: str = "run") -> list[Document]:

@@ -1,7 +1,7 @@
 """The repository and its in-memory twin keep the same promises; some only a real store can break."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,27 +9,9 @@ import pytest
 from filemill_common.cancelling import cancel
 from filemill_common.events import Event, Saw, TaskCompleted, TaskReady, TaskStatus, WorkflowStatus
 from filemill_common.store import Session, Store, indexes, task_view, translated
-from filemill_scheduler.core import Decision, Loaded, Needs, fold
+from filemill_scheduler.core import Decision, Loaded, Needs
 from filemill_scheduler.repository import ContendedError, Due, Lock, Repository, StoreTime, Updated
-from filemill_scheduler.testing import MemoryRepository, Scene
-
-
-def decide(loaded: Loaded, events: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
-    return fold(loaded, events, now=now, may_ask=may_ask)
-
-
-@pytest.fixture
-async def store(mongo_url: str, database: str) -> AsyncIterator[Store]:
-    address, _, options = mongo_url.partition("?")
-    store = Store(f"{address.rstrip('/')}/{database}?{options}", app_name="test")
-    await indexes.ensure(store, indexes.INDEXES)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def real(store: Store) -> Repository:
-    return Repository(store, StoreTime(store), metadata_life=timedelta(days=1))
+from filemill_scheduler.testing import MemoryRepository, Scene, decide
 
 
 @pytest.fixture(params=["memory", "mongo"])

@@ -32,6 +32,11 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 """When tests begin."""
 
 
+def decide(loaded: Loaded, events: Sequence[Event], now: datetime, may_ask: bool) -> Decision | Needs:
+    """Fold as the handler does, with leases that may lapse."""
+    return fold(loaded, events, now=now, may_ask=may_ask)
+
+
 class MemoryRepository(Memory):
     """Holds state as `Repository` does, without a server; time passes only when told to.
 

@@ -97,20 +97,26 @@ class Commands:
         return None
 
 
+def commanded(data: st.DataObject, *, least: int) -> Player:
+    """Play a workflow that somebody sends commands to, at least so many, until nothing more happens."""
+    workflow: Workflow = data.draw(workflows(policies=POLICIES))
+    chances = data.draw(CHANCES)
+    player = Player(workflow, chances, reads=data.draw(READS))
+    kinds = ("pause", "resume", "cancel", "rerun", "rerun")
+    commands = Commands(player, chances, kinds, data.draw(st.integers(least, 8)))
+
+    player.play(commands)
+    while player.scene.run().held or commands.rest:
+        player.play(commands)
+    return player
+
+
 class TestEveryWorkflowThatSomebodyCommands:
     @EXAMPLES
     @given(data=st.data())
     @bounded
     def test_still_ends_and_counts_right(self, data: st.DataObject) -> None:
-        workflow: Workflow = data.draw(workflows(policies=POLICIES))
-        chances = data.draw(CHANCES)
-        player = Player(workflow, chances, reads=data.draw(READS))
-        kinds = ("pause", "resume", "cancel", "rerun", "rerun")
-        commands = Commands(player, chances, kinds, data.draw(st.integers(1, 8)))
-
-        player.play(commands)
-        while player.scene.run().held or commands.rest:
-            player.play(commands)
+        player = commanded(data, least=1)
 
         player.see_that_all_is_over()
 

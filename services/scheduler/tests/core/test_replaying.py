@@ -23,9 +23,7 @@ from filemill_scheduler.core.state import Run, Task
 from filemill_scheduler.replay import tell
 from filemill_scheduler.testing import Scene
 from services.scheduler.tests.core.budget import EXAMPLES, bounded
-from services.scheduler.tests.core.players import Player
-from services.scheduler.tests.core.test_properties import CHANCES, POLICIES, READS, Commands
-from services.scheduler.tests.core.workflows import Workflow, workflows
+from services.scheduler.tests.core.test_properties import commanded
 
 HEARTBEATS_SAY = {"version", "updated_at", "progress", "message", "lease_until", "checkpoint"}
 
@@ -223,14 +221,7 @@ class TestPlayedAgain:
     @given(data=st.data())
     @bounded
     def test_comes_to_the_same_whatever_happened_in_whatever_order(self, data: st.DataObject) -> None:
-        workflow: Workflow = data.draw(workflows(policies=POLICIES))
-        chances = data.draw(CHANCES)
-        player = Player(workflow, chances, reads=data.draw(READS))
-        kinds = ("pause", "resume", "cancel", "rerun", "rerun")
-        commands = Commands(player, chances, kinds, data.draw(st.integers(0, 8)))
-        player.play(commands)
-        while player.scene.run().held or commands.rest:
-            player.play(commands)
+        player = commanded(data, least=0)
 
         played = replay(record(player.scene))
 
