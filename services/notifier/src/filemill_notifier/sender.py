@@ -123,7 +123,7 @@ class Sender:
                 "workflow_id": delivery.workflow_id,
             }
         )
-        facts = {"filemill.delivery.id": delivery.id, "server.address": delivery.host.rpartition("@")[2]}
+        facts = {"filemill.delivery.id": delivery.id, "server.address": delivery.host}
         name = f"deliver {delivery.channel}"
         with (
             bound_contextvars(**about),

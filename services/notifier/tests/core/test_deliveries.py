@@ -211,6 +211,21 @@ def delivery() -> Delivery:
     return deliveries_for(event, now=NOON)[0]
 
 
+class TestAHost:
+    @pytest.mark.parametrize(
+        "target", ["https://example.com/x", "https://Example.COM", "https://me:word@example.com"]
+    )
+    def test_is_one_however_its_address_is_written_and_holds_no_password(
+        self, delivery: Delivery, target: str
+    ) -> None:
+        assert replace(delivery, target=target).host == "example.com"
+
+    def test_of_all_emails_is_one(self, delivery: Delivery) -> None:
+        email = replace(delivery, channel="email", target="me@example.com")
+
+        assert email.host == "email"
+
+
 class TestATry:
     def test_that_arrived_ends_the_delivery(self, delivery: Delivery) -> None:
         done = after_try(delivery, Outcome(ok=True, code="200", response="thanks"), began=NOON, now=NOON)

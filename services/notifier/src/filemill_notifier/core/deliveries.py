@@ -111,8 +111,8 @@ class Delivery:
 
     @property
     def host(self) -> str:
-        """Who is called; all emails go to one server."""
-        return urlsplit(self.target).netloc or self.channel
+        """Who is called, however the address is written; all emails go to one server."""
+        return urlsplit(self.target).netloc.rpartition("@")[2].lower() or self.channel
 
 
 def claimed(delivery: Delivery, *, now: datetime) -> Delivery:
