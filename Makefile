@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install packages run up down status compose-up compose-run compose-down check test unit bench chaos \
 	chaos-long fuzz properties lint-k8s lock schemas clean simulate images images-local test-containers browser pictures \
-	drill monitoring dashboards
+	drill monitoring dashboards upgrade
 
 MEMBERS := libs/common libs/client services/gateway services/scheduler services/worker services/notifier deploy/local
 PYTHON := .venv/bin/python
@@ -66,6 +66,9 @@ chaos: install ## Ten minutes of load and faults, and a verdict; SEED=7 replays 
 
 chaos-long: install ## The same with 10,000 workflows and 1,000 faults, for an hour
 	$(PYTHON) -m tests.chaos run --size long $(if $(SEED),--seed $(SEED))
+
+upgrade: install ## Services of the last release beside those of now, under load and faults (FROM=another version)
+	$(PYTHON) -m tests.chaos run --size short --beside $(or $(FROM),last)
 
 drill: install ## Ten faults, one by one: the alert that is expected and no other; at most 15 minutes
 	$(PYTHON) -m deploy.observability drill

@@ -9,11 +9,14 @@ import secrets
 import shutil
 import sys
 import tempfile
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.bugs_run import run_bugs
 from tests.chaos.crashing_points import run_points
 from tests.chaos.plan import SIZES
+from tests.chaos.release import ReleaseError, installed
 from tests.chaos.run import judge_again, run
 from tests.chaos.run_record import record
 
@@ -32,6 +35,11 @@ def main() -> int:
     one.add_argument("--seed", type=int, default=None, help="draws the run; at random if left out")
     one.add_argument("--size", choices=SIZES, default="normal")
     one.add_argument("--record", action="store_true", help="keep the verdict in tests/chaos/README.md")
+    one.add_argument(
+        "--beside",
+        metavar="VERSION",
+        help="version of the first replica of each service: a tag, a commit, or 'last' for the last tag",
+    )
     again = commands.add_parser("check", help="judge once more what a run left")
     again.add_argument("folder", type=Path)
     bugs = commands.add_parser("bugs", help="see whether the checker finds the seeded bugs")
@@ -50,15 +58,21 @@ def main() -> int:
             return min(run_points(seed=asked.seed), 1)
         case _:
             seed = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
-            return _run(seed, asked.size, keep=asked.record)
+            return _run(seed, asked.size, beside=asked.beside, keep=asked.record)
 
 
-def _run(seed: int, size: str, *, keep: bool) -> int:
+def _run(seed: int, size: str, *, beside: str | None, keep: bool) -> int:
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)  # the broker is away on purpose
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}, {size}; journal, dump and logs go to {folder}", flush=True)
     try:
-        report = asyncio.run(run(seed, size, folder, say=lambda said: print(said, flush=True)))
+        with installed(beside) if beside else nullcontext() as other:
+            say = partial(print, flush=True)
+            report = asyncio.run(run(seed, size, folder, beside=other, say=say))
+    except ReleaseError as error:
+        shutil.rmtree(folder)
+        print(error)
+        return 2
     except KeyboardInterrupt:
         shutil.rmtree(folder)
         print("stopped; nothing of it is left")

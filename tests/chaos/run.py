@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ from typing import Final
 
 from filemill_local import ports
 from filemill_local.plan import PROGRAMS as EMBEDDED
-from filemill_local.plan import service_of
+from filemill_local.plan import SERVICES, service_of
 from filemill_local.stack import Stack
 from tests.chaos.checker import Verdict, check
 from tests.chaos.crashing import Seen, arm, seen
@@ -82,13 +83,21 @@ class Report:
         )
 
 
-async def run(seed: int, size: str, folder: Path, *, say: Callable[[str], None] = print) -> Report:
+async def run(
+    seed: int,
+    size: str,
+    folder: Path,
+    *,
+    beside: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Report:
     """Run all of it.
 
     Args:
         seed: Draws the run.
         size: Which of ``SIZES``.
         folder: Gets the ``journal``, the ``dump.json`` and the ``log`` of each program.
+        beside: Where another version is installed, which the first replica of each service is of.
         say: Is told each ten seconds how far it is.
     """
     began = time.monotonic()
@@ -96,7 +105,7 @@ async def run(seed: int, size: str, folder: Path, *, say: Callable[[str], None] 
     planned = plan(seed, bounds)
     journal = Journal(folder / "journal", "harness")
     repeater = Repeater(journal, seed=seed, share=REPEATED, partitions=PARTITIONS)
-    async with _stage(journal, seed) as (stack, links, address):
+    async with _stage(journal, seed, beside) as (stack, links, address):
         bus = Bus(stack.plan.rabbit_url)
         doors = [stack.plan.address(gateway) for gateway in REPLICAS["gateway"]]
         asking = Load(doors, bus, sink=address, journal=journal)
@@ -196,7 +205,7 @@ def _look(stack: Stack) -> Left | None:
 
 
 @asynccontextmanager
-async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, Links, str]]:
+async def _stage(journal: Journal, seed: int, beside: Path | None) -> AsyncIterator[tuple[Stack, Links, str]]:
     """Set up a stack whose programs reach their servers through links that can be disturbed."""
     settled = ports.choose(("rabbitmq", "mongod", *LINKS))
     wanted = {name: (settled[name], settled[name.partition(" ")[2]]) for name in LINKS}
@@ -204,14 +213,13 @@ async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, Link
     environment = {
         "FILEMILL_CHAOS_JOURNAL": str(journal.folder.absolute()),
         "FILEMILL_PARTITIONS": str(PARTITIONS),
-        "PYTHONPATH": str(ROOT),
     }
     async with AsyncExitStack() as exits:
         links = await exits.enter_async_context(Links.opened(wanted, seed=seed))
         address = exits.enter_context(sink(journal, seed=seed))
         temporary = Stack.temporary(
             tuple(dict.fromkeys((*EMBEDDED, *PROGRAMS))),
-            commands={program: _command(program, settled) for program in PROGRAMS},
+            commands={program: _command(program, settled, beside) for program in PROGRAMS},
             settled={name: settled[name] for name in ("rabbitmq", "mongod")},
             **environment,
         )
@@ -220,12 +228,17 @@ async def _stage(journal: Journal, seed: int) -> AsyncIterator[tuple[Stack, Link
         yield stack, links, address
 
 
-def _command(program: str, settled: dict[str, int]) -> tuple[str, ...]:
-    rabbit = f"FILEMILL_RABBIT_URL=amqp://guest:guest@127.0.0.1:{settled[f'{program} rabbitmq']}/"
-    mongo = (
+def _command(program: str, settled: dict[str, int], beside: Path | None) -> tuple[str, ...]:
+    environment = {
+        "FILEMILL_RABBIT_URL": f"amqp://guest:guest@127.0.0.1:{settled[f'{program} rabbitmq']}/",
+        "PYTHONPATH": str(ROOT),
+    }
+    if port := settled.get(f"{program} mongod"):
         # A replica set tells its clients its members' own addresses, which would lead around the link.
-        (f"FILEMILL_MONGO_URL=mongodb://127.0.0.1:{settled[f'{program} mongod']}/?directConnection=true",)
-        if f"{program} mongod" in settled
-        else ()
-    )
-    return ("/usr/bin/env", rabbit, *mongo, *command(service_of(program)))
+        environment["FILEMILL_MONGO_URL"] = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    python = sys.executable
+    if beside is not None and program in SERVICES:
+        environment["PYTHONPATH"] = str(beside)
+        python = str(beside / ".venv/bin/python")
+    given = (f"{name}={value}" for name, value in environment.items())
+    return ("/usr/bin/env", *given, *command(service_of(program), python))

@@ -153,9 +153,9 @@ class Stage:
                     )
 
 
-def command(service: str) -> tuple[str, ...]:
+def command(service: str, python: str = sys.executable) -> tuple[str, ...]:
     """Say how chaos starts a service."""
-    return (sys.executable, "-m", "tests.chaos.service", service)
+    return (python, "-m", "tests.chaos.service", service)
 
 
 def _is_quiet(found: Json, accepted: list[Line]) -> bool:
