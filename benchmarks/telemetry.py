@@ -10,12 +10,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any, Final
-
-import httpx
 
 from benchmarks.overload import cpu
 from filemill_local.plan import SERVICES
@@ -85,11 +84,14 @@ def _scraped(stack: Stack, *, every: float | None) -> Iterator[None]:
     """Ask all services for their metrics meanwhile, as Prometheus does; never if ``every`` is None."""
     over = threading.Event()
 
+    doors = [HTTPConnection("127.0.0.1", stack.plan.ports[name]) for name in SERVICES]
+
     def scrape() -> None:
-        with httpx.Client(headers={"accept": "application/openmetrics-text"}) as client:
-            while every is not None and not over.wait(every):
-                for name in SERVICES:
-                    client.get(f"{stack.plan.address(name)}/metrics").raise_for_status()
+        while every is not None and not over.wait(every):
+            for door in doors:
+                door.request("GET", "/metrics", headers={"accept": "application/openmetrics-text"})
+                answer = door.getresponse()
+                assert (answer.status, answer.read()[-6:]) == (200, b"# EOF\n")
 
     thread = threading.Thread(target=scrape)
     thread.start()
@@ -98,6 +100,8 @@ def _scraped(stack: Stack, *, every: float | None) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        for door in doors:
+            door.close()
 
 
 @contextmanager

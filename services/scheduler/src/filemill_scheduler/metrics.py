@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import product
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -76,7 +77,7 @@ class Metrics:
             "outcome",
         )
         self.attempt_failures = self._counter(
-            "filemill_attempt_failures_total", "Attempts that failed, by why.", "pool", "code"
+            "filemill_attempt_failures_total", "Attempts that failed, by why.", "code"
         )
         self.retries = self._counter(
             "filemill_retries_total", "Attempts that failed and are followed by another one.", "type"
@@ -146,9 +147,9 @@ class Metrics:
         for pool in self._topology.pools:
             self.queued.labels(pool)
             self.handoff.labels(pool)
-            for code in (*ATTEMPT_CODES, OTHER):
-                self.task_failures.labels(pool, code)
-                self.attempt_failures.labels(pool, code)
+        for code, pool in product((*ATTEMPT_CODES, OTHER), self._topology.pools):
+            self.attempt_failures.labels(code)
+            self.task_failures.labels(pool, code)
         for what in REPAIRS:
             self.repairs.labels(what)
 
@@ -232,8 +233,7 @@ class Metrics:
     def _count_attempt(self, closed: AttemptClosed) -> None:
         self.attempts.labels(type_label(closed.type), bounded(closed.outcome, _OUTCOMES)).inc()
         if closed.outcome == "failed":
-            pool = self._topology.pool_of(closed.type)
-            self.attempt_failures.labels(pool, bounded(closed.code, ATTEMPT_CODES)).inc()
+            self.attempt_failures.labels(bounded(closed.code, ATTEMPT_CODES)).inc()
         if closed.again:
             self.retries.labels(type_label(closed.type)).inc()
 
