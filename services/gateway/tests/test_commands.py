@@ -126,10 +126,27 @@ class TestOfAWorkflow:
 
     async def test_goes_to_the_partition_of_its_root(self, world: World) -> None:
         await world.put_workflow(status="running", partition_key="root", parent_task_id="t0")
-        answer = await world.client.post("/v1/workflows/w1/pause")
+        answer = await world.client.post("/v1/workflows/w1/cancel")
 
         assert answer.json()["parent_task_id"] == "t0"
         assert [event.partition_key for event in world.published] == ["root"]
+
+    @pytest.mark.parametrize(
+        ("command", "status"),
+        [
+            ("pause", "running"),
+            ("resume", "paused"),
+            ("rerun", "failed"),
+        ],
+    )
+    async def test_that_stands_for_a_step_is_refused_where_it_goes_with_it(
+        self, world: World, command: str, status: str
+    ) -> None:
+        await world.put_workflow(status=status, parent_task_id="t0")
+        answer = await world.client.post(f"/v1/workflows/w1/{command}")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "step_of_workflow")
+        assert (answer.json()["detail"].count("t0"), world.published) == (1, [])
 
     @pytest.mark.parametrize(("command", "status"), [("start", "running"), ("cancel", "cancelled")])
     async def test_does_nothing_if_it_is_so_already(self, world: World, command: str, status: str) -> None:

@@ -59,7 +59,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "not_redrivable": "The message has nowhere to go",
     "not_retryable_status": "Only what failed or was cancelled can be retried",
     "parking_lot_busy": "Others look at the parking lot",
-    "step_of_workflow": "The task is a step of a workflow",
+    "step_of_workflow": "It goes with a workflow that it is a step of",
     "store_unavailable": "The database is away",
     "unknown_signal": "The workflow does not wait for such a signal",
     "unknown_template": "There is no such template",

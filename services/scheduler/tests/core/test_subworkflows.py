@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from filemill_common.events import Check, JsonObject
+from filemill_common.events import Check, EventRejected, JsonObject
 from filemill_common.ids import derived_id, step_task_id
 from filemill_scheduler.core import subworkflows
 from filemill_scheduler.testing import Scene
@@ -209,6 +209,17 @@ class TestARunWithinARunWithinARun:
 
         order(scene, "resume")
         assert (states(scene), why(scene, "s/last")) == (["running", "running", "completed"], "ready")
+
+    @pytest.mark.parametrize("name", ["pause", "resume", "rerun"])
+    def test_is_not_steered_by_itself(self, scene: Scene, name: str) -> None:
+        grown(scene)
+        child = scene.task("s").child or ""
+
+        scene.play(scene.run_command(child, name))
+
+        (said,) = scene.last.owed
+        assert isinstance(said, EventRejected)
+        assert (said.code, states(scene)) == ("command_not_applicable", ["running"] * 3)
 
     def test_is_paused_when_it_comes_to_be_if_that_was_meanwhile(self, scene: Scene) -> None:
         scene.define(**run_with(subworkflow("s", workflow="outer@2")))

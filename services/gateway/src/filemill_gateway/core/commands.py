@@ -11,6 +11,7 @@ from filemill_common.language.model import MAX_ITEMS, Signal, WaitItem
 from filemill_common.language.problems import Speller
 from filemill_gateway.core.definitions import placed
 from filemill_gateway.core.invalid import InvalidRequestError, field_problem, problem
+from filemill_gateway.core.workflows import WorkflowShape
 
 TaskVerb = Literal["cancel", "retry", "delete"]
 WorkflowVerb = Literal["start", "cancel", "pause", "resume", "rerun", "signal", "delete"]
@@ -57,12 +58,19 @@ def judge_task(verb: TaskVerb, task: TaskView) -> Verdict:
             return Send()
 
 
-def judge_workflow(verb: WorkflowVerb, status: WorkflowStatus) -> Verdict:
+def judge_workflow(verb: WorkflowVerb, run: WorkflowShape) -> Verdict:
     """Say whether a command can apply to a run; the scheduler judges again, by what then is.
 
-    Pause and resume always go on: another one may be on its way, and the last one counts.
+    Pause and resume always go on: another one may be on its way, and the last one counts. A run that stands
+    for a step is paused, resumed and run again with that step's run.
     """
+    status = run.status
     match verb:
+        case "pause" | "resume" | "rerun" if run.parent_task_id is not None:
+            message = (
+                f"the workflow stands for step {run.parent_task_id}; {verb} that step's workflow instead"
+            )
+            return Conflict("step_of_workflow", message)
         case "cancel" if status is WorkflowStatus.CANCELLED:
             return Done()
         case "start" if status in {WorkflowStatus.RUNNING, WorkflowStatus.PAUSED}:

@@ -125,12 +125,12 @@ async def _command(
     check: Callable[[Definition], Awaitable[None]] | None = None,
 ) -> WorkflowShape:
     look = needs.queries.workflow
-    stored, run = await known("workflow", workflow_id, lambda: look(workflow_id), needs)
+    stored, _ = await known("workflow", workflow_id, lambda: look(workflow_id), needs)
     command_id = keyed_id(TENANT, f"{verb} workflow {workflow_id}", key) if key else new_id()
     shown = (await known_workflow(workflow_id, needs)).shape
     if command_id in stored.commands:
         return shown
-    match judge_workflow(verb, run.status):
+    match judge_workflow(verb, shown):
         case Conflict(code, message):
             raise ProblemError(code, message)
         case Done():

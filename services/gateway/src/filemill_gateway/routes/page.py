@@ -192,7 +192,7 @@ def _actions(run: WorkflowShape) -> frozenset[str]:
     possible = {
         verb
         for verb in ("start", "pause", "resume", "cancel", "rerun", "delete")
-        if isinstance(judge_workflow(verb, run.status), Send)
+        if isinstance(judge_workflow(verb, run), Send)
     }
     if run.status is not WorkflowStatus.PENDING:
         possible -= {"start"}

@@ -124,6 +124,9 @@ def on_workflow_command(view: View, event: WorkflowCommand) -> bool:
 def _apply(view: View, run: Run, event: WorkflowCommand) -> tuple[str, str] | None:
     """Do what a command says; give code and sentence if it does not apply."""
     match event.command:
+        case "pause" | "resume" | "rerun" | "retry" if run.parent_task_id is not None:
+            message = f"{event.command} does not apply to a workflow that stands for a step; it goes with it"
+            return "command_not_applicable", message
         case "start" if run.status is WorkflowStatus.PENDING:
             start(view, run)
         case "pause" | "resume" if run.is_open:
