@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from filemill_common.cancelling import cancel
+from filemill_common.clock import EPOCH
 from filemill_common.events import Event, Saw, TaskCompleted, TaskReady, TaskStatus, WorkflowStatus
 from filemill_common.store import Session, Store, indexes, task_view, translated
 from filemill_scheduler.core import Decision, Loaded, Needs
 from filemill_scheduler.repository import ContendedError, Due, Lock, Repository, StoreTime, Updated
+from filemill_scheduler.repository.outbox import entry_document
 from filemill_scheduler.testing import MemoryRepository, Scene, decide
 
 
@@ -253,6 +255,20 @@ class TestWhatIsDue:
         assert [(work.event.id, work.event.deferrals, work.deferred) for work in claimed] == [
             (report.id, 1, True)
         ]
+
+    async def test_is_each_of_many_events_owed_for_one_of_two_replicas(
+        self, store: Store, scene: Scene
+    ) -> None:
+        first, second = Due(store, StoreTime(store)), Due(store, StoreTime(store))
+        event = scene.created("t")
+        names = [f"{number:03}" for number in range(300)]
+        owed = [entry_document(name, event, now=EPOCH) for name in names]
+        await store.collection("outbox").insert_many(owed)
+
+        claims = await asyncio.gather(first.outbox(), second.outbox())
+
+        assert sorted(work.entry for claim in claims for work in claim) == names
+        assert [await first.outbox(), await second.outbox()] == [(), ()]
 
 
 class TestWhatStands:

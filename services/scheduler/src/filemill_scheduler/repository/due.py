@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from filemill_common.events import Check, Event, Saw, TaskReady, TaskStatus
-from filemill_common.ids import made_at
+from filemill_common.ids import made_at, new_id
 from filemill_common.store import Document, Store, translated
 from filemill_common.store.indexes import OUTBOX, TASKS, WORKFLOWS
 from filemill_scheduler.repository.outbox import GRACE, entry_event
@@ -115,16 +115,17 @@ class Due:
     async def outbox(self) -> tuple[DueWork, ...]:
         """Claim entries of the outbox whose time has come, so that no other replica sends them too."""
         now = await self._clock.now()
-        claimed: list[DueWork] = []
+        is_due: Document = {"due_at": {"$lte": now}}
+        claim = new_id()
         with translated():
-            while len(claimed) < _MOST:
-                entry = await self._outbox.find_one_and_update(
-                    {"due_at": {"$lte": now}}, {"$set": {"due_at": now + GRACE}}, sort=[("due_at", 1)]
-                )
-                if entry is None:
-                    break
-                claimed.append(DueWork(entry["_id"], entry_event(entry), entry["deferred"]))
-        return tuple(claimed)
+            due = await self._outbox.find(is_due, {"_id": True}).sort("due_at", 1).limit(_MOST).to_list(None)
+            if not due:
+                return ()
+            these: Document = {"_id": {"$in": [entry["_id"] for entry in due]}}
+            mine = {"$set": {"due_at": now + GRACE, "claim": claim}}
+            await self._outbox.update_many({**these, **is_due}, mine)
+            claimed = await self._outbox.find({**these, "claim": claim}).sort("_id", 1).to_list(None)
+        return tuple(DueWork(entry["_id"], entry_event(entry), entry["deferred"]) for entry in claimed)
 
     async def standing(self) -> Standing:
         """Look at what waits and what runs."""
