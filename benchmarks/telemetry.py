@@ -21,8 +21,8 @@ from filemill_local.plan import SERVICES
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
-ROUNDS: Final = 5
-SHAPES: Final = (("chain of 10", chain(10), 100), ("fan-out/fan-in of 100", fan(100), 10))
+ROUNDS: Final = 15
+SHAPES: Final = (("chain of 10", chain(10), 60), ("fan-out/fan-in of 100", fan(100), 6))
 MODES: Final[Mapping[str, dict[str, Any]]] = {
     "off": {"FILEMILL_LOG_LEVEL": "error"},
     "1 %": {"FILEMILL_TRACE_RATIO": "0.01"},

@@ -21,7 +21,7 @@ from filemill_common.events import (
 )
 from filemill_common.ids import new_id
 from filemill_common.telemetry import current_traceparent
-from filemill_worker.core.attempts import Take, turns
+from filemill_worker.core.attempts import Take, is_kept, turns
 from filemill_worker.execution import Executor
 from filemill_worker.leases import Lease
 from filemill_worker.metrics import Metrics
@@ -170,6 +170,9 @@ class Worker:
             ready = ready.model_copy(update={"traceparent": parent})
         clock = asyncio.get_running_loop().time
         take = Take(ready, new_id(), self._worker, utc_now(), clock(), taken.redelivered)
+        if not is_kept(take, (running.take for running in self._running.values())):
+            await self._reports.tell(take.released(utc_now()))
+            return
         running = self._running[take.execution] = _Running(take, self._publisher)
         self._alone += take.is_alone
         self._idle.clear()

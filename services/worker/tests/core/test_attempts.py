@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filemill_common.events import AttemptFailed, AttemptProgressed, AttemptRevoked, TaskReady
-from filemill_worker.core.attempts import Pace, Standing, Take, check_output, turns
+from filemill_worker.core.attempts import Pace, Standing, Take, check_output, is_kept, turns
 from filemill_worker.errors import ProcessingError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -52,8 +52,10 @@ class TestTurns:
     def test_one_that_runs_alone_waits_for_those_before_it_and_those_after_it_wait(self) -> None:
         assert list(turns([take("a"), take("b", losses=2), take("c")])) == [True, False, False]
 
-    def test_of_two_that_run_alone_the_first_goes_first(self) -> None:
-        assert list(turns([take("a", losses=2), take("b", losses=2)])) == [True, False]
+    def test_of_two_that_run_alone_one_is_kept(self) -> None:
+        assert is_kept(take("a", losses=2), [take("b", losses=1)])
+        assert not is_kept(take("a", losses=2), [take("b"), take("c", losses=2)])
+        assert is_kept(take("a", losses=1), [take("b", losses=2)])
 
     @given(st.lists(st.integers(0, 3), min_size=1))
     def test_somebody_may_always_begin(self, losses: list[int]) -> None:

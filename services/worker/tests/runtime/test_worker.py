@@ -226,6 +226,21 @@ class TestAlone:
         await asyncio.gather(alone, late)
         assert hasty.broker.log[-2:] == ["AttemptSucceeded late", "ended late"]
 
+    async def test_a_second_one_goes_back_so_that_others_come_between(self, bench: AttemptBench) -> None:
+        first = bench.take(ready("first", losses=2))
+        await bench.broker.until("began first")
+
+        await bench.take(ready("second", losses=2))
+
+        assert bench.broker.log[-2:] == ["AttemptReleased second", "acked second"]
+        assert bench.hands.working == ["first"]
+        bench.hands.make("first")
+        await first
+        again = bench.take(ready("second", losses=2, attempt=2))
+        await bench.broker.until("began second")
+        bench.hands.make("second")
+        await again
+
     async def test_it_can_be_revoked_while_it_waits(self, bench: AttemptBench) -> None:
         bench.take(ready("other"))
         await bench.broker.until("began other")

@@ -147,6 +147,15 @@ class Pace:
         return cls(moving=min(2.0, lease / 10), silent=min(5.0, lease / 4))
 
 
+def is_kept(take: Take, in_hand: Iterable[Take]) -> bool:
+    """Tell whether a taking is kept in hand: one that runs alone is not, beside another such.
+
+    It goes back to the end of the queue. If several waited here for their turn, one after the other, nothing
+    else could begin for as long as all of them take.
+    """
+    return not (take.is_alone and any(each.is_alone for each in in_hand))
+
+
 def turns(takes: Iterable[Take]) -> Iterator[bool]:
     """Tell for each taking whether it may begin now: all side by side, but one that runs alone by itself.
 
