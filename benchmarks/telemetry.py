@@ -7,7 +7,7 @@ The collector only swallows; it is on this machine too, and what it uses counts 
 import multiprocessing
 import statistics
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -21,7 +21,7 @@ from filemill_local.plan import SERVICES
 from filemill_local.stack import Stack
 from filemill_local.user import User, chain, fan
 
-ROUNDS: Final = 15
+ROUNDS: Final = 30
 SHAPES: Final = (("chain of 10", chain(10), 60), ("fan-out/fan-in of 100", fan(100), 6))
 MODES: Final[Mapping[str, dict[str, Any]]] = {
     "off": {"FILEMILL_LOG_LEVEL": "error"},
@@ -31,7 +31,7 @@ MODES: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Measure it, and print the medians."""
+    """Measure it, and print the medians, and between what the middle half of the rounds lies."""
     with ExitStack() as stacks:
         collector = stacks.enter_context(_collector())
         on: dict[str, Any] = {"FILEMILL_OTLP_ENDPOINT": collector}
@@ -61,8 +61,13 @@ def _compare(name: str, users: Mapping[str, User], definition: dict[str, Any], r
         more = [on / off - 1 for on, off in zip(used[mode], used["off"], strict=True)]
         print(
             f"{name:<22} {mode:>5}: {statistics.median(found[mode]):5.0f} steps/s, "
-            f"{100 * statistics.median(less):+5.1f} % less; {100 * statistics.median(more):+5.1f} % more CPU"
+            f"{_middle(less)} less; {_middle(more)} more CPU"
         )
+
+
+def _middle(ratios: Sequence[float]) -> str:
+    low, median, high = (100 * each for each in statistics.quantiles(ratios, n=4))
+    return f"{median:+5.1f} % ({low:+.0f} to {high:+.0f})"
 
 
 def _steps_a_second(user: User, definition: dict[str, Any], runs: int) -> float:

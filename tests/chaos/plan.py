@@ -58,7 +58,7 @@ class Size:
 
     Attributes:
         seconds: How long requests and faults go on.
-        quiet: Seconds that all may take to end afterwards.
+        quiet: Seconds that all may take to end afterwards; what lost two workers runs one after the other.
         requests: How many there are.
         kills_every: Seconds between two kills of a service, in the mean.
         away: Seconds for which all schedulers are away.
@@ -76,7 +76,7 @@ class Size:
 SIZES: Final = {
     "short": Size(seconds=60, quiet=120, requests=90, kills_every=6, away=10, once=4),
     "normal": Size(seconds=430, quiet=300, requests=800, kills_every=5),
-    "long": Size(seconds=3_100, quiet=600, requests=13_500, kills_every=4.4, away=600),
+    "long": Size(seconds=3_100, quiet=1_200, requests=13_500, kills_every=4.4, away=600),
 }
 
 
