@@ -10,7 +10,7 @@ from yarl import URL
 from filemill_common.clock import utc_now
 from filemill_common.events import AttemptStarted
 from filemill_common.health import Health
-from filemill_common.messaging import Batch, BrokerUnavailableError, Bus, Topology
+from filemill_common.messaging import Batch, BrokerUnavailableError, Bus, Topology, link
 from filemill_common.messaging.link import Connection
 from filemill_local.stack import Stack
 
@@ -196,3 +196,21 @@ class TestAConnection:
             await connection.connect()
 
         assert connection.is_closed
+
+    async def test_that_was_lost_leaves_nothing_either(
+        self, wired: Bus, wire: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[Connection] = []
+
+        class Noted(Connection):
+            async def connect(self, timeout: Any = None) -> None:  # noqa: ASYNC109 - of the library
+                await super().connect(timeout)
+                made.append(self)
+
+        monkeypatch.setattr(link, "Connection", Noted)
+        for number in (1, 2):
+            await wire.cut()
+            await until(lambda number=number: len(made) == number)
+            await publish_all(wired, range(1))
+
+        assert [connection.is_closed for connection in made] == [True, False]

@@ -9,6 +9,8 @@ from typing import Any, Final
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
+from aio_pika.exceptions import ConnectionClosed
+from aiormq.abc import ExceptionType
 
 from filemill_common.cancelling import cancel
 from filemill_common.errors import FilemillError
@@ -257,6 +259,8 @@ class Link:
             self._is_blocked = False
             self._health.set("broker", ok=False, detail="connection lost")
             _log.warning("the connection to RabbitMQ was lost")
+            if self._connection is not None:
+                await _close(self._connection)
 
     async def _look_for_alarms(self) -> None:
         """Say whether the broker takes what is published; what it does not take would wait without a word."""
@@ -300,7 +304,7 @@ class Link:
 
 
 class Connection(aio_pika.Connection):
-    """Closes itself if it could not be made; otherwise the garbage collector would try to, in any thread."""
+    """Is closed once it is of no use; otherwise the garbage collector would try to, in any thread."""
 
     async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109, D102 - of the library
         try:
@@ -308,6 +312,12 @@ class Connection(aio_pika.Connection):
         except BaseException:
             await self.close()
             raise
+
+    async def close(self, exc: ExceptionType | None = ConnectionClosed) -> None:  # noqa: D102 - of the library
+        try:
+            await super().close(exc)
+        finally:
+            await super().close(exc)  # one that could say no goodbye counts as open until it is asked again
 
 
 async def _close(connection: AbstractConnection) -> None:
