@@ -52,6 +52,9 @@ class TestTurns:
     def test_one_that_runs_alone_waits_for_those_before_it_and_those_after_it_wait(self) -> None:
         assert list(turns([take("a"), take("b", losses=2), take("c")])) == [True, False, False]
 
+    def test_of_two_that_run_alone_the_first_goes_first(self) -> None:
+        assert list(turns([take("a", losses=2), take("b", losses=2)])) == [True, False]
+
     def test_of_two_that_run_alone_one_is_kept(self) -> None:
         assert is_kept(take("a", losses=2), [take("b", losses=1)])
         assert not is_kept(take("a", losses=2), [take("b"), take("c", losses=2)])
