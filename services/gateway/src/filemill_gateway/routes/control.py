@@ -28,7 +28,6 @@ from filemill_gateway.openapi import RERUN_BODY, SIGNAL_BODY
 from filemill_gateway.problems import ProblemError
 from filemill_gateway.requests import body_of, idempotency_key, traceparent_of
 from filemill_gateway.routes.workflows import known_workflow
-from filemill_gateway.submission import known
 
 router = APIRouter(prefix="/v1/workflows/{workflow_id}", tags=["workflows"])
 
@@ -124,10 +123,8 @@ async def _command(
     arguments: JsonObject | None = None,
     check: Callable[[Definition], Awaitable[None]] | None = None,
 ) -> WorkflowShape:
-    look = needs.queries.workflow
-    stored, _ = await known("workflow", workflow_id, lambda: look(workflow_id), needs)
+    stored, shown = await known_workflow(workflow_id, needs)
     command_id = keyed_id(TENANT, f"{verb} workflow {workflow_id}", key) if key else new_id()
-    shown = (await known_workflow(workflow_id, needs)).shape
     if command_id in stored.commands:
         return shown
     match judge_workflow(verb, shown):

@@ -94,7 +94,7 @@ class _List:
 @router.get("/runs/{workflow_id}")
 async def show_run(workflow_id: str, request: Request, needs: Needs) -> Response:
     """Show a run: its steps as a picture, what it made, and who was told."""
-    run = (await known_workflow(workflow_id, needs)).shape
+    _, run = await known_workflow(workflow_id, needs)
     steps, definition = _of_note(run.steps), await _definition(workflow_id, needs)
     items = await needs.queries.items(workflow_id) if any(step.type == "map" for step in steps) else {}
     is_whole = len(steps) == len(run.steps)

@@ -18,7 +18,7 @@ from filemill_gateway.core.workflows import WorkflowShape, pending_workflow
 from filemill_gateway.dependencies import TENANT, Dependencies, Needs
 from filemill_gateway.openapi import WORKFLOW_BODY
 from filemill_gateway.problems import ProblemError
-from filemill_gateway.queries import Filter, Snapshot
+from filemill_gateway.queries import Filter, Snapshot, Stored
 from filemill_gateway.requests import (
     JSON,
     YAML,
@@ -131,7 +131,8 @@ async def list_workflows(
 @router.get("/{workflow_id}")
 async def show_workflow(workflow_id: str, needs: Needs) -> WorkflowShape:
     """Show a workflow with its steps."""
-    return (await known_workflow(workflow_id, needs)).shape
+    _, run = await known_workflow(workflow_id, needs)
+    return run
 
 
 async def _asked(request: Request, needs: Dependencies) -> tuple[Any, Asked]:
@@ -143,14 +144,14 @@ async def _asked(request: Request, needs: Dependencies) -> tuple[Any, Asked]:
         return body, await read_workflow(body, needs.templates)
 
 
-async def known_workflow(workflow_id: str, needs: Dependencies) -> Snapshot:
-    """Give a workflow with its steps, which may be very new.
+async def known_workflow(workflow_id: str, needs: Dependencies) -> tuple[Stored[WorkflowView], WorkflowShape]:
+    """Give a workflow as it is stored, and with its steps; it may be very new.
 
     Raises:
         ProblemError: There is none.
     """
-    await known("workflow", workflow_id, lambda: needs.queries.workflow(workflow_id), needs)
+    stored, _ = await known("workflow", workflow_id, lambda: needs.queries.workflow(workflow_id), needs)
     snapshot = await needs.queries.snapshot(workflow_id)
     if snapshot is None:
         raise ProblemError("not_found", f"workflow {workflow_id[:80]!r} was deleted")
-    return snapshot
+    return stored, snapshot.shape
