@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
 def run(service: str, settings: Settings, main: Main, *, checks: tuple[str, ...] = ("broker",)) -> None:
     """Run a service until it is asked to stop, and end the process.
 
-    Ends with 0 after SIGTERM or SIGINT, and with 1 if something in it failed.
+    Ends with 0 after SIGTERM or SIGINT, and with 1 if something in it failed or it did not stop in time.
 
     Args:
         service: Its short name.
@@ -96,16 +96,23 @@ def run(service: str, settings: Settings, main: Main, *, checks: tuple[str, ...]
     logs.configure(settings)
     provider = telemetry.configure(service, settings)
     try:
-        asyncio.run(_run(settings, main, checks))
+        stopped = asyncio.run(_run(settings, main, checks))
     except Exception as error:  # noqa: BLE001 - the last place that can say why the process ends
         _log.error("the service failed", service=service, exc_info=error)
         sys.exit(1)
     finally:
         provider.shutdown()
+    if not stopped:
+        _log.error(
+            "the service did not stop in time; what it had in hand comes again",
+            service=service,
+            seconds=STOP_WITHIN,
+        )
+        sys.exit(1)
 
 
-async def _run(settings: Settings, main: Main, checks: tuple[str, ...]) -> None:
-    """Serve HTTP from the first moment; enter ``main``, wait for the end, leave it in time."""
+async def _run(settings: Settings, main: Main, checks: tuple[str, ...]) -> bool:
+    """Serve HTTP from the first moment; enter ``main``, wait for the end, and tell if that was in time."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,6 +140,9 @@ async def _run(settings: Settings, main: Main, checks: tuple[str, ...]) -> None:
             await asyncio.wait({working})
             server.should_exit = True
             await asyncio.wait({serving})
+            return True
+    except TimeoutError:
+        return False
     finally:
         await context.end()
 

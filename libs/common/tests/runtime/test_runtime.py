@@ -103,6 +103,18 @@ class TestAService:
         assert "the well is dry" in line["exception"]
         assert "topsecret" not in said
 
+    def test_says_so_when_it_does_not_stop_in_time(self) -> None:
+        begin = "import filemill_common.runtime as runtime; runtime.STOP_WITHIN = 0.2"
+        with service(begin=begin, end="await asyncio.sleep(3600)") as (process, port):
+            assert ready(port) == 200
+            process.terminate()
+            _, said = process.communicate(timeout=60)
+
+        assert process.returncode == 1
+        [line] = [line for line in lines(said) if line["level"] == "error"]
+        assert line["event"] == "the service did not stop in time; what it had in hand comes again"
+        assert "Traceback" not in said
+
     def test_ends_with_an_error_when_it_cannot_begin(self) -> None:
         with service(begin='raise OSError("no room")') as (process, _):
             _, said = process.communicate(timeout=60)
