@@ -121,10 +121,14 @@ class Facts:
         found: dict[str, list[Json]] = self.dump["history"][KINDS[kind]]
         return found
 
-    def was(self, kind: str, identity: str, moment: float) -> Json | None:
-        """Give a document as it lay at a moment."""
+    def was(self, kind: str, identity: str, moment: float, *, shown: bool = False) -> Json | None:
+        """Give a document as it lay at a moment.
+
+        Args:
+            shown: Whether its last version that was no tombstone: a run may end and be deleted in one commit.
+        """
         before = [each for each in self.versions(kind, identity) if each["at"] <= moment]
-        return before[-1] if before else None
+        return next((each for each in reversed(before) if not (shown and is_deleted(each))), None)
 
     @cached_property
     def endings(self) -> list[Ending]:

@@ -28,7 +28,7 @@ _OWED: Final = ("scheduler.", "worker.", "notifier.")
 def acknowledged_ends(facts: Facts) -> Findings:
     """Every acknowledged workflow and task ended."""
     started = {line["id"] for line in facts.said("commanded") if line["command"] == "start"}
-    paused = {identity for identity, command in last_said(facts).items() if command == "pause"}
+    paused = {identity for identity, commands in last_said(facts).items() if "pause" in commands}
     for line in facts.said("accepted"):
         kind, identity = line["kind"], line["id"]
         versions = facts.versions(kind, identity)

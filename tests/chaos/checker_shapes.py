@@ -144,7 +144,7 @@ def maps_say_all(facts: Facts) -> Findings:
             continue
         steps = facts.steps[version["workflow_id"]]
         names = [f"{version['step_id']}[{index}]" for index in range(output["total"])]
-        items = [facts.was("task", steps.get(name, ""), version["at"]) or {} for name in names]
+        items = [facts.was("task", steps.get(name, ""), version["at"], shown=True) or {} for name in names]
         made = [
             {"index": index, "status": each.get("status"), "output": facts.output(each)}
             for index, each in enumerate(items)
@@ -200,25 +200,29 @@ def _spans(versions: Sequence[Json]) -> Iterator[tuple[Json, float]]:
         yield version, versions[place + 1]["at"] if place + 1 < len(versions) else float("inf")
 
 
-def last_said(facts: Facts) -> dict[str, str]:
-    """Tell whether the last accepted command of a run that says so was a pause or a resume."""
-    found: dict[str, str] = {}
-    for line in facts.said("commanded"):
-        if line["command"] in {"pause", "resume"}:
-            found[line["id"]] = line["command"]
+def last_said(facts: Facts) -> dict[str, set[str]]:
+    """Tell which pause or resume a run may have taken last: the last accepted, or one in vain since."""
+    found: dict[str, set[str]] = {}
+    said = [*facts.said("commanded"), *facts.said("commanded in vain")]
+    for line in sorted(said, key=lambda line: float(line["at"])):
+        identity, command = line["id"], line["command"]
+        if command in {"pause", "resume"}:
+            before = found.get(identity, {"resume"}) if line["what"] == "commanded in vain" else set()
+            found[identity] = before | {command}
     return found
 
 
 def paused_as_told(facts: Facts) -> Findings:
     """Whether a run is paused is what the last command said."""
-    for identity, command in last_said(facts).items():
+    for identity, commands in last_said(facts).items():
         versions = facts.versions("workflow", identity)
         if not versions or is_final(versions[-1]) or is_deleted(versions[-1]):
             yield None
             continue
         held = bool(versions[-1].get("held"))
-        fine = held == (command == "pause")
-        yield None if fine else f"workflow {identity} is held: {held}, the last command was {command}"
+        fine = ("pause" if held else "resume") in commands
+        about = f"workflow {identity} is held: {held}, the last command was {' or '.join(sorted(commands))}"
+        yield None if fine else about
 
 
 def reruns_open(facts: Facts) -> Findings:

@@ -55,6 +55,13 @@ class TestWorkflowsAndTasks:
 
         assert judge(run.lines, run.dump()).violations == 0
 
+    def test_may_stay_paused_by_a_pause_that_was_said_in_vain(self, run: Run) -> None:
+        run.say("accepted", 30, kind="workflow", id="p", key=None, start=True)
+        run.say("commanded in vain", 31, kind="workflow", id="p", command="pause", command_id="p")
+        run.stored("workflows", "p", 32, status="paused", held=True, counts={"total": 0})
+
+        assert judge(run.lines, run.dump()).violations == 0
+
     def test_do_not_end_twice(self, run: Run) -> None:
         run.stored("tasks", "a", 30, status="failed")
         run.stored("tasks", "a", 30, status="completed")

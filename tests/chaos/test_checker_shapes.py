@@ -69,6 +69,12 @@ class TestMaps:
 
         assert found(run, rules.maps_say_all)[0].startswith("map m says [{'index': 1")
 
+    def test_may_be_deleted_in_the_commit_that_ends_them(self, run: Run) -> None:
+        for each in ("m0", "m1", "m"):
+            run.stored("tasks", each, 29, status=None)
+
+        assert found(run, rules.maps_say_all) == ()
+
 
 class TestFinally:
     def test_waits_for_all_others(self, run: Run) -> None:
@@ -94,6 +100,16 @@ class TestAPause:
         run.say("commanded", 41, kind="workflow", id="p", command="pause", command_id="p", status=202)
 
         assert found(run, rules.paused_as_told) == ("workflow p is held: False, the last command was pause",)
+
+    @pytest.mark.parametrize(("in_vain", "held"), [("pause", False), ("pause", True), ("resume", False)])
+    def test_may_be_what_was_said_in_vain(self, run: Run, in_vain: str, held: bool) -> None:
+        status = "paused" if held else "running"
+        run.stored("workflows", "p", 40, status=status, held=held, counts={"total": 0})
+        accepted = "resume" if in_vain == "pause" else "pause"
+        for at, what, command in ((41, "commanded", accepted), (42, "commanded in vain", in_vain)):
+            run.say(what, at, kind="workflow", id="p", command=command, command_id=command, status=202)
+
+        assert found(run, rules.paused_as_told) == ()
 
 
 class TestARun:
