@@ -34,7 +34,9 @@ def healthy_leases(facts: Facts) -> Findings:
             well = [
                 each["worker"]
                 for each in executions[identity, before.get("attempt") or 1]
-                if each["at"] <= lost - LEASE and _was_well(facts, beats[each["by"]], lost - LEASE, lost)
+                if each["at"] <= lost - LEASE
+                and not _gave_up(facts, each["execution"], before, lost)
+                and _was_well(facts, beats[each["by"]], lost - LEASE, lost)
             ]
             yield f"task {identity} was taken from {', '.join(well)}, which was well" if well else None
     # A long task that kept its lease to its end is a case too.
@@ -82,6 +84,15 @@ def _was_well(facts: Facts, beats: list[float], since: float, until: float) -> b
     """Tell whether a process lived, turned and could be heard all the time."""
     lived = bool(beats) and beats[0] - 2 <= since and beats[-1] + 2 >= until
     return lived and not _stood_still(beats, since, until) and not _cut(facts, since, until)
+
+
+def _gave_up(facts: Facts, execution: str, task: Json, until: float) -> bool:
+    """Tell whether an execution failed beside the one that counts: its failure changes nothing, and the other
+    one's worker may be dead.
+    """
+    ended = facts.executions.get(execution, {})
+    failed = ended.get("outcome") == "failed" and ended["at"] <= until
+    return failed and task.get("execution") not in {None, execution}
 
 
 def _stood_still(beats: list[float], since: float, until: float) -> bool:

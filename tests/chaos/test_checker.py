@@ -255,6 +255,16 @@ class TestLeases:
 
         assert judge(lost.lines, lost.dump()).violations == 0
 
+    @pytest.mark.parametrize(("counts", "violations"), [("of the dead", 0), ("xl", 1)])
+    def test_of_one_that_counts_do_when_another_one_failed_beside_it(
+        self, lost: Run, counts: str, violations: int
+    ) -> None:
+        lost.history["tasks"]["l"][0]["execution"] = counts
+        about = {"task_id": "l", "attempt": 1, "execution": "xl", "worker": "w", "by": "worker-1"}
+        lost.say("ended", 26, outcome="failed", code="odd", **about)
+
+        assert judge(lost.lines, lost.dump()).violations == violations
+
     def test_of_a_worker_that_was_killed_do(self, lost: Run) -> None:
         lost.lines = [each for each in lost.lines if each["what"] != "alive" or each["at"] < 33]
 
