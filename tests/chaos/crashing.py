@@ -8,6 +8,7 @@ the driver's command listener, whatever it publishes passes ``basic_publish``, w
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ class Points:
             if self._fate.strikes(point, self._hits[point], self._life) and self._is_not_spent(point):
                 self._journal.write("froze" if self._fate.freezes else "died", name=point)
                 os.kill(os.getpid(), signal.SIGSTOP if self._fate.freezes else signal.SIGKILL)
+                time.sleep(0.1)  # the signal stops all threads, but this one only a little later
 
     def _look_for_another_spec(self) -> None:
         file = self._journal.folder / SPEC_FILE
