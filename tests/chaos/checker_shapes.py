@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from tests.chaos.checker_facts import FINAL, Facts, Findings, Json, is_deleted, is_final, pairs
+from tests.chaos.journal import Line
 
 _UNDER_WAY: Final = frozenset({"ready", "running", "retrying"})
 _BEGUN: Final = _UNDER_WAY | {"completed"}
@@ -200,11 +201,16 @@ def _spans(versions: Sequence[Json]) -> Iterator[tuple[Json, float]]:
         yield version, versions[place + 1]["at"] if place + 1 < len(versions) else float("inf")
 
 
+def _perhaps_taken(facts: Facts) -> list[Line]:
+    """Give what was commanded, in order: also in vain, since an answer may be lost and its command taken."""
+    said = [*facts.said("commanded"), *facts.said("commanded in vain")]
+    return sorted(said, key=lambda line: float(line["at"]))
+
+
 def last_said(facts: Facts) -> dict[str, set[str]]:
     """Tell which pause or resume a run may have taken last: the last accepted, or one in vain since."""
     found: dict[str, set[str]] = {}
-    said = [*facts.said("commanded"), *facts.said("commanded in vain")]
-    for line in sorted(said, key=lambda line: float(line["at"])):
+    for line in _perhaps_taken(facts):
         identity, command = line["id"], line["command"]
         if command in {"pause", "resume"}:
             before = found.get(identity, {"resume"}) if line["what"] == "commanded in vain" else set()
@@ -258,13 +264,11 @@ def waits_give(facts: Facts) -> Findings:
     """A wait for a signal gives what was said with it, and has not timed out if something was."""
     said: dict[str, list[Json]] = defaultdict(list)
     since: dict[str, float] = {}
-    for line in facts.said("commanded"):
+    for line in _perhaps_taken(facts):
         if line["command"] == "signal":
             said[line["id"]].append(line.get("body") or {})
-            since.setdefault(line["id"], line["at"])
-    for line in facts.said("commanded in vain"):
-        if line["command"] == "signal":
-            said[line["id"]].append(line.get("body") or {})
+            if line["what"] == "commanded":
+                since.setdefault(line["id"], line["at"])
     for ending in facts.endings:
         version = ending.version
         is_wait = ending.kind == "task" and version.get("kind") == "wait" and ending.status == "completed"
